@@ -1,0 +1,1 @@
+//! flexdirect-bench

@@ -1,0 +1,236 @@
+//! Bodies of the calls that are written by hand: what crosses beyond the derived arguments.
+//!
+//! Every struct is fixed, little endian and without padding. `source` and `target` are seen from the
+//! call: a copy goes from its source to its target.
+
+#![expect(missing_debug_implementations, reason = "zerocopy's derive makes marker types")]
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// Declares bodies: fixed layout, sizes asserted.
+macro_rules! bodies { ($(
+    $(#[$doc:meta])* $name:ident = $size:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
+)*) => { $(
+    $(#[$doc])*
+    #[derive(
+        Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable,
+    )]
+    #[repr(C)]
+    pub struct $name {
+        $($(#[$field_doc])* pub $field: $type,)*
+    }
+
+    const _: () = assert!(size_of::<$name>() == $size);
+)* } }
+
+bodies! {
+    /// A handle, or another number, alone.
+    One = 8 {
+        /// The number.
+        value: u64,
+    }
+
+    /// `cuMemAlloc` and `cuMemAllocPitch`.
+    Alloc = 32 {
+        /// Bytes, or bytes of a row.
+        width: u64,
+        /// Rows; 0 for `cuMemAlloc`.
+        height: u64,
+        /// Element size in bytes, for the pitch.
+        element: u64,
+        /// A block that collided with client memory: kept as a decoy until the session ends, so that
+        /// the driver gives another address; 0 for none.
+        decoy: u64,
+    }
+
+    /// Reply to [`Alloc`].
+    Allocated = 24 {
+        /// First byte.
+        address: u64,
+        /// Bytes from row to row; 0 for `cuMemAlloc`.
+        pitch: u64,
+        /// Bytes in all.
+        len: u64,
+    }
+
+    /// A copy of which one side is client memory. HtoD: followed by the bytes when `inline` is 1, else
+    /// they lie in the inbound slab at `position`. DtoH: the reply carries the bytes when `inline` is 1,
+    /// else they are put to the region `position` of the client.
+    HostCopy = 40 {
+        /// Device address.
+        device: u64,
+        /// Bytes.
+        len: u64,
+        /// Stream: 0 for the default stream of a synchronous copy.
+        stream: u64,
+        /// Slab position (HtoD) or region of the landing (DtoH).
+        position: u64,
+        /// Whether the bytes travel in the record or reply.
+        inline: u32,
+        /// Whether the call is the asynchronous one.
+        is_async: u32,
+    }
+
+    /// `cuLaunchKernel`; followed by the packed parameters, with their length.
+    Launch = 64 {
+        /// Function or kernel.
+        function: u64,
+        /// Stream.
+        stream: u64,
+        /// Blocks in x, y, z.
+        grid: [u32; 3],
+        /// Threads in x, y, z.
+        block: [u32; 3],
+        /// Dynamic shared memory in bytes.
+        shared_len: u32,
+        /// Launch attributes that follow the parameters, [`LaunchAttribute`] each.
+        attributes: u32,
+        /// Length of the packed parameters in bytes.
+        parameters_len: u32,
+        /// Reserved, zero.
+        reserved: u32,
+        /// Reserved, zero.
+        reserved2: u64,
+    }
+
+    /// One launch attribute whose value is plain.
+    LaunchAttribute = 72 {
+        /// `CUlaunchAttributeID`.
+        id: u32,
+        /// Reserved, zero.
+        reserved: u32,
+        /// The value.
+        value: [u64; 8],
+    }
+
+    /// Creates a stream or an event under the handle that the client invented.
+    Create = 16 {
+        /// The client's handle.
+        handle: u64,
+        /// Flags of the call.
+        flags: u32,
+        /// Priority of a stream.
+        priority: i32,
+    }
+
+    /// `cuEventRecord`.
+    EventRecord = 24 {
+        /// Event.
+        event: u64,
+        /// Stream.
+        stream: u64,
+        /// Flags of `cuEventRecordWithFlags`.
+        flags: u32,
+        /// Reserved, zero.
+        reserved: u32,
+    }
+
+    /// Creation of a context.
+    ContextCreate = 8 {
+        /// Ordinal in the lease.
+        device: u32,
+        /// Flags.
+        flags: u32,
+    }
+
+    /// Loads an image: a hash first. With `len` 0 after the first try the server had it in its cache.
+    ImageLoad = 16 {
+        /// Kind of image, as `driver_abi::image` numbers them.
+        kind: u32,
+        /// Reserved, zero.
+        reserved: u32,
+        /// Length of the image in bytes. It lies in the inbound slab in pieces that were sent before by
+        /// [`ImagePiece`].
+        len: u64,
+    }
+
+    /// A piece of an image, put to the slab at `position`; or inline after this body.
+    ImagePiece = 24 {
+        /// Slab position.
+        position: u64,
+        /// Bytes.
+        len: u64,
+        /// Whether the bytes follow.
+        inline: u32,
+        /// 1 for the first piece of an image.
+        first: u32,
+    }
+
+    /// Reply to the look-up of a kernel; followed by [`Parameter`]s and the attributes as `i32`s.
+    Found = 24 {
+        /// The server's handle.
+        handle: u64,
+        /// Number of parameters.
+        parameters: u32,
+        /// Number of attributes, from attribute 0 on.
+        attributes: u32,
+        /// Bytes of all parameters.
+        parameters_len: u32,
+        /// Reserved, zero.
+        reserved: u32,
+    }
+
+    /// One kernel parameter.
+    Parameter = 8 {
+        /// Offset in the packed parameters.
+        offset: u32,
+        /// Bytes.
+        len: u32,
+    }
+
+    /// Sets an attribute of a function or kernel.
+    SetAttribute = 16 {
+        /// Function or kernel.
+        function: u64,
+        /// `CUfunction_attribute`.
+        attribute: u32,
+        /// Value.
+        value: i32,
+    }
+
+    /// Reply to the look-up of a global.
+    Global = 16 {
+        /// Address.
+        address: u64,
+        /// Bytes.
+        len: u64,
+    }
+
+    /// Message of the side lane.
+    Side = 32 {
+        /// [`side`](crate::body::side).
+        kind: u32,
+        /// Reserved, zero.
+        reserved: u32,
+        /// First argument.
+        a: u64,
+        /// Second argument.
+        b: u64,
+        /// Third argument.
+        c: u64,
+    }
+}
+
+/// Kinds of side messages.
+pub mod side {
+    /// Server to client: the inbound slab is free up to position `a`.
+    pub const SLAB_FREE: u32 = 1;
+    /// Either way: is the peer alive? `a` is returned in [`PONG`].
+    pub const PING: u32 = 2;
+    /// Answer to [`PING`].
+    pub const PONG: u32 = 3;
+    /// Client to server: give up waiting for record `a`.
+    pub const CANCEL: u32 = 4;
+    /// Server to client: run host callback `a`; answered by [`CALLBACK_DONE`].
+    pub const CALLBACK: u32 = 5;
+    /// Client to server: host callback `a` has returned.
+    pub const CALLBACK_DONE: u32 = 6;
+}
+
+/// Op codes of records that are no driver calls. Above every op of the table.
+pub mod session {
+    use crate::call::Op;
+
+    /// A piece of an image ([`super::ImagePiece`]), before the load that uses it.
+    pub const IMAGE_PIECE: Op = Op(0xf000);
+}
