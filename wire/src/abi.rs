@@ -1,7 +1,7 @@
-//! C types of the driver: exactly the ABI of `cuda.h`, with the direction of an argument in its type.
+//! C types of the driver: the ABI of `cuda.h`, with the direction of an argument in its type.
 //!
-//! An exported signature is written in these types, so that nothing is annotated twice: `Out<T>` *is*
-//! a `T *` that the call writes. Enumerations are newtypes over their integer and handles newtypes
+//! An exported signature is written in these types, so that nothing is annotated twice: `Out<T>`
+//! *is* a `T *` that the call writes. Enumerations are newtypes over their integer and handles newtypes
 //! over a number: a value that someone else chose is never undefined behaviour here.
 
 pub mod attributes;

@@ -1,7 +1,7 @@
 //! Bodies of the calls that are written by hand: what crosses beyond the derived arguments.
 //!
-//! Every struct is fixed, little endian and without padding. `source` and `target` are seen from the
-//! call: a copy goes from its source to its target.
+//! Every struct is fixed, little endian and without padding. `source` and `target` are seen from
+//! the call: a copy goes from its source to its target.
 
 #![expect(missing_debug_implementations, reason = "zerocopy's derive makes marker types")]
 
@@ -9,7 +9,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Declares bodies: fixed layout, sizes asserted.
 macro_rules! bodies { ($(
-    $(#[$doc:meta])* $name:ident = $size:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
+    $(#[$doc:meta])* $name:ident = $size:literal {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+    }
 )*) => { $(
     $(#[$doc])*
     #[derive(
@@ -38,8 +40,8 @@ bodies! {
         height: u64,
         /// Element size in bytes, for the pitch.
         element: u64,
-        /// A block that collided with client memory: kept as a decoy until the session ends, so that
-        /// the driver gives another address; 0 for none.
+        /// A block that collided with client memory: kept as a decoy until the session ends, so
+        /// that the driver gives another address; 0 for none.
         decoy: u64,
     }
 
@@ -53,9 +55,9 @@ bodies! {
         len: u64,
     }
 
-    /// A copy of which one side is client memory. HtoD: followed by the bytes when `inline` is 1, else
-    /// they lie in the inbound slab at `position`. DtoH: the reply carries the bytes when `inline` is 1,
-    /// else they are put to the region `position` of the client.
+    /// A copy of which one side is client memory. HtoD: followed by the bytes when `inline` is 1,
+    /// else they lie in the inbound slab at `position`. DtoH: the reply carries the bytes when
+    /// `inline` is 1, else they are put to the region `position` of the client.
     HostCopy = 40 {
         /// Device address.
         device: u64,
@@ -133,14 +135,12 @@ bodies! {
         flags: u32,
     }
 
-    /// Loads an image: a hash first. With `len` 0 after the first try the server had it in its cache.
+    /// Loads the image whose pieces the same client thread has sent.
     ImageLoad = 16 {
-        /// Kind of image, as `driver_abi::image` numbers them.
-        kind: u32,
         /// Reserved, zero.
-        reserved: u32,
-        /// Length of the image in bytes. It lies in the inbound slab in pieces that were sent before by
-        /// [`ImagePiece`].
+        reserved: u64,
+        /// Length in bytes of the image in `driver_abi::image`'s wire form; it came before as
+        /// [`ImagePiece`]s.
         len: u64,
     }
 

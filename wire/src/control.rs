@@ -205,8 +205,8 @@ pub struct Device {
     pub pci: String,
 }
 
-/// What `flexdirect run` hands to the processes that it starts, in a file of mode 0600 whose path is
-/// in [`LEASE_VARIABLE`].
+/// What `flexdirect run` hands to the processes that it starts, in a file of mode 0600 whose path
+/// is in [`LEASE_VARIABLE`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeaseFile {
     /// Address of the daemon, `host:port`.
@@ -294,7 +294,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn any_bytes_are_a_message_or_an_error(
+            bytes in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
             let _ = read::<Request>(&mut &bytes[..]);
             let mut framed = MAGIC.to_vec();
             framed.extend_from_slice(&u32::try_from(bytes.len()).unwrap().to_le_bytes());

@@ -1,7 +1,7 @@
 //! The table of libcuda: every driver call, once.
 //!
-//! Exports, `cuGetProcAddress`, dispatch, the worker's function pointers, softgpu's exports, coverage
-//! and trace are *readers* of this list: macros that are given all of it and map one entry to one
+//! Exports, `cuGetProcAddress`, dispatch, the worker's function pointers, softgpu's exports,
+//! coverage and trace are *readers* of this list: macros that are given all of it and map one entry to one
 //! item. A new CUDA function is added here and nowhere else; see `docs/adding-a-call.md`.
 //!
 //! One entry reads

@@ -22,8 +22,8 @@ use crate::record::{Reader, WireError, Writer};
 /// One type of argument of the driver, and how it crosses.
 ///
 /// # Safety
-/// The type has the C ABI of the argument in `cuda.h`, and [`Param::lend`] gives a value that is valid
-/// for a driver call as long as the slot lives and does not move.
+/// The type has the C ABI of the argument in `cuda.h`, and [`Param::lend`] gives a value that is
+/// valid for a driver call as long as the slot lives and does not move.
 pub unsafe trait Param: Copy {
     /// What the server keeps while the driver call runs.
     type Slot;

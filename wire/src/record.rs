@@ -407,7 +407,9 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_records_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_records_or_an_error(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
             let mut rest = &bytes[..];
             while let Ok(record) = split_record(&mut rest) {
                 let mut reader = Reader::new(record.body);
