@@ -4,7 +4,10 @@
 //! other, each in order. *Bulk* goes both ways, into memory that the receiving end names for it.
 //! *Side messages* travel on a lane of their own, never behind a batch: credits, acknowledgements
 //! of callbacks and cancellations must pass while the main lane is full. And a link *dies*, once,
-//! clearly: every call in progress and every later one returns the same [`Error::Closed`].
+//! clearly: every call in progress and every later one returns the same error, which
+//! [`Link::death`] names: [`Error::Closed`], or [`Error::Protocol`] at the end whose peer broke the
+//! protocol, or what the sink returned. What was posted and not yet delivered may then be lost, so
+//! a goodbye that matters is acknowledged before the link is closed.
 //!
 //! ```text
 //!            post ──▶ batch, batch, ...  ──▶ Sink::batch          main lane, in order
@@ -26,30 +29,53 @@ pub trait Link: Send + Sync + fmt::Debug {
     /// Sends a batch of whole records, after everything that this end has sent on the main lane.
     ///
     /// Never blocks: what the transport does not take at once is queued in the link and sent by
-    /// whichever thread is in [`Link::receive`]. The caller bounds what it has outstanding (by
-    /// credits of its own protocol); a queue over [`QUEUE_LEN_MAX`] is [`Error::Overrun`].
+    /// whichever thread is in [`Link::receive`], for whichever lane. The caller bounds what it has
+    /// outstanding (by credits of its own protocol). An empty batch is sent as nothing at all.
+    ///
+    /// # Errors
+    /// [`Error::Overrun`] for a queue over [`QUEUE_LEN_MAX`], [`Error::Oversize`] for a batch over
+    /// [`BATCH_LEN_MAX`]: nothing was sent and the link lives. Otherwise the link's death.
     fn post(&self, batch: &[u8]) -> Result<(), Error>;
 
     /// Writes bulk into memory that the peer named, after everything sent before it.
     ///
     /// May block while the transport drains; not to be called from the thread that receives.
-    /// Other threads may `post` meanwhile; their batches arrive after these bytes.
+    /// Other threads may `post` and `put` meanwhile; what they send arrives after these bytes, in
+    /// the order of their calls. Empty bulk arrives too: as a destination of no bytes that landed.
+    /// When this returns, `bytes` has been read; it need not have arrived.
+    ///
+    /// # Errors
+    /// [`Error::Oversize`] over [`PUT_LEN_MAX`] (the link lives), or the link's death.
+    ///
+    /// # Panics
+    /// If `target.len` is not the length of `bytes`.
     fn put(&self, target: Span, bytes: &[u8]) -> Result<(), Error>;
 
     /// Sends one message (at most [`SIDE_LEN_MAX`] bytes) on the side lane. Never blocks.
-    fn post_side(&self, message: &[u8]) -> Result<(), Error>;
-
-    /// Sleeps until something arrives on one of `lanes`, hands all that has arrived to `sink`, and
-    /// returns; also returns (with nothing delivered) after [`Link::wake`].
     ///
     /// # Errors
-    /// [`Error::Closed`] when the link has died; errors of the sink end the link and are returned.
+    /// [`Error::Overrun`] for a queue over [`SIDE_QUEUE_LEN_MAX`], [`Error::Oversize`] for a longer
+    /// message: nothing was sent and the link lives. Otherwise the link's death.
+    fn post_side(&self, message: &[u8]) -> Result<(), Error>;
+
+    /// Sleeps until something arrives on one of `lanes`, hands what has arrived to `sink` (up to a
+    /// bound, so that a flood does not keep the thread here), and returns; also returns (with
+    /// nothing delivered) after [`Link::wake`].
+    ///
+    /// The sink may `post`, `post_side`, `wake` and `close`.
+    ///
+    /// # Errors
+    /// The link's death. Errors of the sink end the link and are returned.
+    ///
+    /// # Panics
+    /// If another thread is receiving from one of `lanes`.
     fn receive(&self, lanes: Lanes, sink: &mut dyn Sink) -> Result<(), Error>;
 
-    /// Makes the current or the next `receive` of each lane return.
+    /// Makes the current or the next `receive` of each lane return. Wakes do not add up.
     fn wake(&self);
 
     /// Ends the link: both ends' calls return [`Error::Closed`]. Further calls do nothing.
+    /// Dropping the last reference to an end has the same effect on the other.
     fn close(&self, reason: &str);
 
     /// Why the link has died, once it has.
@@ -110,10 +136,7 @@ pub enum Error {
     /// The link has died; the text says who ended it and why.
     #[error("link closed: {0}")]
     Closed(Arc<str>),
-    /// The peer sent something that no correct peer sends.
-    #[error("peer broke the protocol: {0}")]
-    Protocol(Arc<str>),
-    /// This end posted more than it may have outstanding.
+    /// This end posted more than it may have outstanding. Nothing was sent; the link lives.
     #[error("{len} bytes queued, over the limit of {len_max}")]
     Overrun {
         /// Bytes that the queue would have held.
@@ -121,6 +144,18 @@ pub enum Error {
         /// The limit.
         len_max: usize,
     },
+    /// One batch, bulk transfer or message of this end is too long. Nothing was sent; the link
+    /// lives.
+    #[error("{len} bytes at once, over the limit of {len_max}")]
+    Oversize {
+        /// Bytes that were to be sent.
+        len: usize,
+        /// The limit.
+        len_max: usize,
+    },
+    /// The peer sent something that no correct peer sends.
+    #[error("peer broke the protocol: {0}")]
+    Protocol(Arc<str>),
 }
 
 impl Error {
@@ -142,9 +177,15 @@ impl Destination {
     /// The memory must be valid for writes until [`Sink::landed`] has been called for it or the
     /// link is dropped, and nothing else may read or write it meanwhile but code that
     /// tolerates torn values.
-    #[expect(unsafe_code, reason = "the constructor carries the promise that the writer relies on")]
+    #[expect(
+        unsafe_code,
+        reason = "the constructor carries the promise that the writer relies on"
+    )]
     pub unsafe fn new(address: *mut u8, len: usize) -> Self {
-        Self { address: address as usize, len }
+        Self {
+            address: address as usize,
+            len,
+        }
     }
 
     /// First byte.
@@ -174,3 +215,7 @@ pub const SIDE_LEN_MAX: usize = 64;
 
 /// Most bytes that may be queued in a link: twice the record window of a session.
 pub const QUEUE_LEN_MAX: usize = 8 << 20;
+
+/// Most bytes that may be queued on the side lane: far more messages than a correct protocol has
+/// outstanding, little enough to forget.
+pub const SIDE_QUEUE_LEN_MAX: usize = 64 << 10;
