@@ -1,0 +1,314 @@
+//! Device memory: one contiguous range of addresses a device, cut into allocations.
+//!
+//! One range makes the interpreter's check of an address a subtraction. Pages come from the system
+//! when they are touched and go back when an allocation is freed. What is in use counts against the
+//! device as a whole, over all processes: see [`crate::ledger`].
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Mutex;
+
+use crate::config::PAGE_LEN;
+use crate::exec::Memory;
+use crate::ledger::Ledger;
+use crate::raw::{Mapping, Span, lock};
+
+/// The memory of one device, as far as this process uses it.
+#[derive(Debug)]
+pub(crate) struct Arena {
+    mapping: Mapping,
+    len: u64,
+    ledger: Ledger,
+    ranges: Mutex<Ranges>,
+}
+
+/// One live allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allocation {
+    /// First address.
+    pub(crate) address: u64,
+    /// Bytes asked for.
+    pub(crate) len: u64,
+    /// Number of the context that owns it.
+    pub(crate) context: u64,
+    /// What it is for.
+    pub(crate) purpose: Purpose,
+    /// Number, unique in the process (CU_POINTER_ATTRIBUTE_BUFFER_ID).
+    pub(crate) id: u64,
+}
+
+/// What an allocation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The application's own, which it frees.
+    Application,
+    /// A variable of a module, freed with it.
+    Module,
+}
+
+#[derive(Debug, Default)]
+struct Ranges {
+    /// Live allocations by address.
+    live: BTreeMap<u64, Allocation>,
+    /// Unused ranges by offset: lengths. Neighbours are always merged.
+    free: BTreeMap<u64, u64>,
+    /// Bytes in use, each allocation rounded up to [`GRANULE`].
+    used: u64,
+    /// What the ledger says of this process: at least `used`.
+    noted: u64,
+    next_id: u64,
+}
+
+/// Why there is no allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Arena {
+    /// Maps a device's memory, at `wanted` where possible.
+    pub(crate) fn new(ledger: Ledger, wanted: u64) -> io::Result<Self> {
+        let len = ledger.capacity();
+        let bytes = usize::try_from(len).expect("addresses have 64 bits");
+        let wanted = usize::try_from(wanted).expect("addresses have 64 bits");
+        let mapping = Mapping::new(bytes, wanted)?;
+        let ranges = Ranges {
+            free: BTreeMap::from([(0, len)]),
+            ..Ranges::default()
+        };
+        Ok(Self {
+            mapping,
+            len,
+            ledger,
+            ranges: Mutex::new(ranges),
+        })
+    }
+
+    /// The arena as kernels see it.
+    pub(crate) fn memory(&'static self) -> Memory {
+        self.mapping.memory()
+    }
+
+    /// Bytes of the device.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.len
+    }
+
+    /// Bytes of the device that no process uses.
+    pub(crate) fn free_len(&self) -> u64 {
+        let others = self.ledger.others().unwrap_or(0);
+        let used = lock(&self.ranges).used;
+        self.len.saturating_sub(others.saturating_add(used))
+    }
+
+    /// Allocates `len` bytes (not 0) for a context.
+    pub(crate) fn allocate(
+        &self,
+        len: u64,
+        context: u64,
+        purpose: Purpose,
+    ) -> Result<Allocation, Full> {
+        let rounded = len.checked_next_multiple_of(GRANULE).ok_or(Full)?;
+        let mut ranges = lock(&self.ranges);
+        let fit = ranges.free.iter().find(|(_, free)| **free >= rounded);
+        let (&offset, &free) = fit.ok_or(Full)?;
+        let used = ranges.used + rounded;
+        self.note(&mut ranges, used)?;
+        ranges.free.remove(&offset);
+        if free > rounded {
+            ranges.free.insert(offset + rounded, free - rounded);
+        }
+        ranges.used = used;
+        ranges.next_id += 1;
+        let allocation = Allocation {
+            address: self.mapping.address() + offset,
+            len,
+            context,
+            purpose,
+            id: ranges.next_id,
+        };
+        ranges.live.insert(allocation.address, allocation);
+        Ok(allocation)
+    }
+
+    /// Frees the allocation that starts at `address`, if it is one of that purpose.
+    pub(crate) fn free(&self, address: u64, purpose: Purpose) -> bool {
+        let mut ranges = lock(&self.ranges);
+        let found = ranges.live.get(&address);
+        if found.is_none_or(|allocation| allocation.purpose != purpose) {
+            return false;
+        }
+        self.release(&mut ranges, address);
+        true
+    }
+
+    /// Frees all that a context owns.
+    pub(crate) fn free_context(&self, context: u64) {
+        let mut ranges = lock(&self.ranges);
+        let owned = ranges
+            .live
+            .values()
+            .filter(|allocation| allocation.context == context);
+        let addresses: Vec<u64> = owned.map(|allocation| allocation.address).collect();
+        for address in addresses {
+            self.release(&mut ranges, address);
+        }
+    }
+
+    fn release(&self, ranges: &mut Ranges, address: u64) {
+        let allocation = ranges.live.remove(&address).expect("looked up just now");
+        let len = allocation.len.next_multiple_of(GRANULE);
+        let (mut start, mut end) = (address - self.mapping.address(), 0);
+        end += start + len;
+        let freed = start..end;
+        if let Some((&before, &before_len)) = ranges.free.range(..start).next_back()
+            && before + before_len == start
+        {
+            ranges.free.remove(&before);
+            start = before;
+        }
+        if let Some(after_len) = ranges.free.remove(&end) {
+            end += after_len;
+        }
+        ranges.free.insert(start, end - start);
+        ranges.used -= len;
+        // The pages that this allocation lay on and no live one lies on.
+        let first = (freed.start & !(PAGE_LEN - 1)).max(start.next_multiple_of(PAGE_LEN));
+        let last = freed
+            .end
+            .next_multiple_of(PAGE_LEN)
+            .min(end & !(PAGE_LEN - 1));
+        if first < last {
+            let to = |value| usize::try_from(value).expect("addresses have 64 bits");
+            self.mapping.discard(to(first), to(last - first));
+        }
+        let wanted = ranges.used.next_multiple_of(LEDGER_STEP);
+        // Not at once, lest an allocation that comes and goes writes the file each time.
+        if wanted + LEDGER_STEP < ranges.noted && self.ledger.set(wanted).unwrap_or(true) {
+            ranges.noted = wanted;
+        }
+    }
+
+    /// Tells the ledger that more is used, in steps where there is room, so that not every
+    /// allocation writes a file.
+    fn note(&self, ranges: &mut Ranges, used: u64) -> Result<(), Full> {
+        if used <= ranges.noted {
+            return Ok(());
+        }
+        let wanted = used.next_multiple_of(LEDGER_STEP).min(self.len);
+        // Without a ledger (no place for the file) a device is full when this process fills it.
+        let granted = |len| self.ledger.set(len).unwrap_or(true);
+        let noted = [wanted, used].into_iter().find(|&len| granted(len));
+        ranges.noted = noted.ok_or(Full)?;
+        Ok(())
+    }
+
+    /// The live allocation that `address` lies in.
+    pub(crate) fn find(&self, address: u64) -> Option<Allocation> {
+        if !self.holds(address) {
+            return None;
+        }
+        let ranges = lock(&self.ranges);
+        let (_, allocation) = ranges.live.range(..=address).next_back()?;
+        (address - allocation.address < allocation.len).then_some(*allocation)
+    }
+
+    /// Whether the address is one of this device, allocated or not.
+    pub(crate) fn holds(&self, address: u64) -> bool {
+        address.wrapping_sub(self.mapping.address()) < self.len
+    }
+
+    /// `len` bytes at `address`, if they lie in one live allocation.
+    pub(crate) fn span(&self, address: u64, len: usize) -> Option<Span> {
+        let allocation = self.find(address)?;
+        let rest = allocation.len - (address - allocation.address);
+        (len as u64 <= rest).then(|| Span::new(address, len))
+    }
+}
+
+/// Start and length of every allocation are multiples of this, as with NVIDIA's driver.
+pub(crate) const GRANULE: u64 = 512;
+/// The ledger is told of this process's use in multiples of this where there is room.
+const LEDGER_STEP: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEN: u64 = 1 << 20;
+
+    fn arena(name: &str) -> Arena {
+        let name = format!("softgpu-arena-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_file(&path);
+        Arena::new(Ledger::new(path, 0, LEN), 0).unwrap()
+    }
+
+    fn allocate(arena: &Arena, len: u64) -> Option<u64> {
+        let made = arena.allocate(len, 1, Purpose::Application);
+        made.ok().map(|allocation| allocation.address)
+    }
+
+    #[test]
+    fn what_is_freed_is_merged() {
+        let arena = arena("merge");
+        let parts: Vec<u64> = (0..4).map(|_| allocate(&arena, LEN / 4).unwrap()).collect();
+        assert_eq!(allocate(&arena, 1), None, "full");
+        assert_eq!(arena.free_len(), 0);
+        for index in [1, 3, 2, 0] {
+            assert!(arena.free(parts[index], Purpose::Application));
+        }
+        assert!(!arena.free(parts[0], Purpose::Application), "freed once");
+        assert_eq!(allocate(&arena, LEN), Some(parts[0]));
+    }
+
+    #[test]
+    fn spans_stay_within_one_allocation() {
+        let arena = arena("spans");
+        let first = allocate(&arena, 100).unwrap();
+        let second = allocate(&arena, 1000).unwrap();
+        assert_eq!(second - first, GRANULE);
+        assert!(arena.span(first, 100).is_some());
+        assert!(arena.span(first + 99, 1).is_some());
+        assert!(
+            arena.span(first, 101).is_none(),
+            "beyond what was asked for"
+        );
+        assert!(arena.span(first + 100, 0).is_none());
+        assert!(arena.span(second + 1, usize::MAX).is_none(), "no overflow");
+        assert!(arena.span(0, 1).is_none());
+        assert!(
+            !arena.free(first + 1, Purpose::Application),
+            "not the start"
+        );
+        assert!(
+            !arena.free(first, Purpose::Module),
+            "not the application's to free"
+        );
+    }
+
+    #[test]
+    fn freed_pages_go_back() {
+        let arena = arena("pages");
+        let small = allocate(&arena, 512).unwrap();
+        let large = allocate(&arena, 64 << 10).unwrap();
+        let span = arena.span(large, 64 << 10).unwrap();
+        span.fill(&[7]);
+        arena.span(small, 512).unwrap().fill(&[9]);
+        arena.free(large, Purpose::Application);
+        assert_eq!(arena.span(small, 512).unwrap().to_vec(), [9; 512]);
+        let again = allocate(&arena, 64 << 10).unwrap();
+        assert_eq!(again, large);
+        let tail = arena.span(again + PAGE_LEN, 1000).unwrap();
+        assert_eq!(tail.to_vec(), [0; 1000], "the pages were given back");
+    }
+
+    #[test]
+    fn a_context_takes_its_memory_along() {
+        let arena = arena("context");
+        let kept = arena.allocate(512, 2, Purpose::Application).unwrap();
+        allocate(&arena, 512).unwrap();
+        arena.allocate(512, 1, Purpose::Module).unwrap();
+        arena.free_context(1);
+        assert_eq!(arena.free_len(), LEN - 512);
+        assert_eq!(arena.find(kept.address + 5), Some(kept));
+    }
+}

@@ -1,0 +1,39 @@
+//! The driver's calls, by topic: each does what the CUDA Driver API says of the function of its name.
+//!
+//! Every one is called by the export of the same name and nothing else, with the application's
+//! arguments unchecked. CUDA's own names keep CUDA's spelling.
+#![allow(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
+
+mod context;
+mod copy;
+mod device;
+mod event;
+mod launch;
+mod library;
+mod memory;
+mod misc;
+mod module;
+mod pointer;
+mod stream;
+
+pub(crate) use context::*;
+pub(crate) use copy::*;
+pub(crate) use device::*;
+pub(crate) use event::*;
+pub(crate) use launch::*;
+pub(crate) use library::*;
+pub(crate) use memory::*;
+pub(crate) use misc::*;
+pub(crate) use module::*;
+pub(crate) use pointer::*;
+pub(crate) use stream::*;
+
+use flexdirect_wire::abi::{CuError, CuResult, Out};
+
+/// INVALID_VALUE for a null out pointer, before anything is done.
+fn not_null<T>(out: Out<T>) -> CuResult {
+    if out.is_null() {
+        return Err(CuError::INVALID_VALUE);
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! Copies and memsets: in stream order, with device addresses checked at the call.
+//!
+//! What an address is (device, pinned, pageable) is decided by whose range it lies in and not by the
+//! name of the call, so that every copy is safe whatever it was given. Pageable memory belongs to
+//! the program again when the call returns: a short source is copied at once, for everything else
+//! the call waits (CUDA Driver API, "API synchronization behavior").
+
+use flexdirect_wire::abi::*;
+
+use crate::context;
+use crate::driver;
+use crate::raw::Span;
+use crate::stream::Work;
+
+/// What an address of a copy is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Device(Span),
+    Pinned(Span),
+    Pageable(Span),
+}
+
+impl Place {
+    /// Of a unified address.
+    fn new(address: u64, len: usize) -> Result<Self, CuError> {
+        if let Some(device) = driver::device_of(address) {
+            let span = device.arena.span(address, len);
+            return span.map(Self::Device).ok_or(CuError::INVALID_VALUE);
+        }
+        if address == 0 {
+            return Err(CuError::INVALID_VALUE);
+        }
+        let span = Span::new(address, len);
+        if driver::pinned().covers(address, len) {
+            return Ok(Self::Pinned(span));
+        }
+        Ok(Self::Pageable(span))
+    }
+
+    /// Of a `CUdeviceptr` that must be one.
+    fn device(address: CuDevicePtr, len: usize) -> Result<Self, CuError> {
+        match Self::new(address.0, len)? {
+            place @ Self::Device(_) => Ok(place),
+            Self::Pinned(_) | Self::Pageable(_) => Err(CuError::INVALID_VALUE),
+        }
+    }
+
+    /// Of a host pointer.
+    fn host(address: *mut std::ffi::c_void, len: usize) -> Result<Self, CuError> {
+        Self::new(address.expose_provenance() as u64, len)
+    }
+
+    fn span(self) -> Span {
+        match self {
+            Self::Device(span) | Self::Pinned(span) | Self::Pageable(span) => span,
+        }
+    }
+}
+
+/// A copy in a stream. `waits`: the call is not asynchronous, so host memory is ready at its end.
+fn copy(target: Place, source: Place, stream: CuStream, waits: bool) -> CuResult {
+    let (context, stream) = context::stream(stream)?;
+    let (into, from) = (target.span(), source.span());
+    let whole = move || {
+        into.copy_from(from);
+        Ok(())
+    };
+    match (target, source) {
+        (Place::Device(_), Place::Device(_)) => {
+            context.submit(&stream, None, Work::Execute(Box::new(whole)))
+        }
+        (Place::Device(_) | Place::Pinned(_), Place::Device(_) | Place::Pinned(_)) if !waits => {
+            context.submit(&stream, None, Work::Execute(Box::new(whole)))
+        }
+        (Place::Device(_) | Place::Pinned(_), Place::Pageable(_))
+            if !waits && from.len() <= STAGED_LEN_MAX =>
+        {
+            let bytes = from.to_vec();
+            let staged = move || {
+                into.write(&bytes);
+                Ok(())
+            };
+            context.submit(&stream, None, Work::Execute(Box::new(staged)))
+        }
+        _ => context.submit_and_wait(&stream, Work::Execute(Box::new(whole))),
+    }
+}
+
+pub(crate) fn cuMemcpy(dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize) -> CuResult {
+    unified(dst, src, byte_count, CuStream(0), true)
+}
+
+pub(crate) fn cuMemcpyAsync(
+    dst: CuDevicePtr,
+    src: CuDevicePtr,
+    byte_count: usize,
+    stream: CuStream,
+) -> CuResult {
+    unified(dst, src, byte_count, stream, false)
+}
+
+fn unified(
+    dst: CuDevicePtr,
+    src: CuDevicePtr,
+    len: usize,
+    stream: CuStream,
+    waits: bool,
+) -> CuResult {
+    if len == 0 {
+        return context::stream(stream).map(drop);
+    }
+    let target = Place::new(dst.0, len);
+    let source = Place::new(src.0, len);
+    checked(target, source, stream, waits)
+}
+
+/// A copy, unless one of its addresses is bad; what is wrong with the context comes first.
+fn checked(
+    target: Result<Place, CuError>,
+    source: Result<Place, CuError>,
+    stream: CuStream,
+    waits: bool,
+) -> CuResult {
+    context::stream(stream)?;
+    copy(target?, source?, stream, waits)
+}
+
+pub(crate) fn cuMemcpyHtoD_v2(
+    dst_device: CuDevicePtr,
+    src_host: InBytes,
+    byte_count: usize,
+) -> CuResult {
+    to_device(dst_device, src_host, byte_count, CuStream(0), true)
+}
+
+pub(crate) fn cuMemcpyHtoDAsync_v2(
+    dst_device: CuDevicePtr,
+    src_host: InBytes,
+    byte_count: usize,
+    stream: CuStream,
+) -> CuResult {
+    to_device(dst_device, src_host, byte_count, stream, false)
+}
+
+fn to_device(
+    dst: CuDevicePtr,
+    src: InBytes,
+    len: usize,
+    stream: CuStream,
+    waits: bool,
+) -> CuResult {
+    if len == 0 {
+        return context::stream(stream).map(drop);
+    }
+    checked(
+        Place::device(dst, len),
+        Place::host(src.0, len),
+        stream,
+        waits,
+    )
+}
+
+pub(crate) fn cuMemcpyDtoH_v2(
+    dst_host: OutBytes,
+    src_device: CuDevicePtr,
+    byte_count: usize,
+) -> CuResult {
+    to_host(dst_host, src_device, byte_count, CuStream(0), true)
+}
+
+pub(crate) fn cuMemcpyDtoHAsync_v2(
+    dst_host: OutBytes,
+    src_device: CuDevicePtr,
+    byte_count: usize,
+    stream: CuStream,
+) -> CuResult {
+    to_host(dst_host, src_device, byte_count, stream, false)
+}
+
+fn to_host(dst: OutBytes, src: CuDevicePtr, len: usize, stream: CuStream, waits: bool) -> CuResult {
+    if len == 0 {
+        return context::stream(stream).map(drop);
+    }
+    checked(
+        Place::host(dst.0, len),
+        Place::device(src, len),
+        stream,
+        waits,
+    )
+}
+
+pub(crate) fn cuMemcpyDtoD_v2(
+    dst_device: CuDevicePtr,
+    src_device: CuDevicePtr,
+    byte_count: usize,
+) -> CuResult {
+    cuMemcpyDtoDAsync_v2(dst_device, src_device, byte_count, CuStream(0))
+}
+
+pub(crate) fn cuMemcpyDtoDAsync_v2(
+    dst_device: CuDevicePtr,
+    src_device: CuDevicePtr,
+    byte_count: usize,
+    stream: CuStream,
+) -> CuResult {
+    if byte_count == 0 {
+        return context::stream(stream).map(drop);
+    }
+    let target = Place::device(dst_device, byte_count);
+    let source = Place::device(src_device, byte_count);
+    checked(target, source, stream, false)
+}
+
+// ------------------------------------------------------------------------------- memsets
+
+/// Fills `count` elements; as with NVIDIA's driver the call does not wait for device memory.
+fn fill(dst: CuDevicePtr, element: &[u8], count: usize, stream: CuStream) -> CuResult {
+    let (context, stream) = context::stream(stream)?;
+    if !dst.0.is_multiple_of(element.len() as u64) {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let len = count
+        .checked_mul(element.len())
+        .ok_or(CuError::INVALID_VALUE)?;
+    if len == 0 {
+        return Ok(());
+    }
+    let span = Place::device(dst, len)?.span();
+    let pattern = element.to_vec();
+    let work = move || {
+        span.fill(&pattern);
+        Ok(())
+    };
+    context.submit(&stream, None, Work::Execute(Box::new(work)))
+}
+
+pub(crate) fn cuMemsetD8_v2(dst_device: CuDevicePtr, uc: u8, n: usize) -> CuResult {
+    cuMemsetD8Async(dst_device, uc, n, CuStream(0))
+}
+
+pub(crate) fn cuMemsetD16_v2(dst_device: CuDevicePtr, us: u16, n: usize) -> CuResult {
+    cuMemsetD16Async(dst_device, us, n, CuStream(0))
+}
+
+pub(crate) fn cuMemsetD32_v2(dst_device: CuDevicePtr, ui: u32, n: usize) -> CuResult {
+    cuMemsetD32Async(dst_device, ui, n, CuStream(0))
+}
+
+pub(crate) fn cuMemsetD8Async(
+    dst_device: CuDevicePtr,
+    uc: u8,
+    n: usize,
+    stream: CuStream,
+) -> CuResult {
+    fill(dst_device, &[uc], n, stream)
+}
+
+pub(crate) fn cuMemsetD16Async(
+    dst_device: CuDevicePtr,
+    us: u16,
+    n: usize,
+    stream: CuStream,
+) -> CuResult {
+    fill(dst_device, &us.to_le_bytes(), n, stream)
+}
+
+pub(crate) fn cuMemsetD32Async(
+    dst_device: CuDevicePtr,
+    ui: u32,
+    n: usize,
+    stream: CuStream,
+) -> CuResult {
+    fill(dst_device, &ui.to_le_bytes(), n, stream)
+}
+
+/// Longest pageable source that is copied at once; NVIDIA's driver does so up to 64 KiB.
+const STAGED_LEN_MAX: usize = 64 << 10;

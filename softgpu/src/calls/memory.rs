@@ -1,0 +1,169 @@
+//! Device memory and pinned host memory.
+
+use std::ffi::c_void;
+
+use flexdirect_wire::abi::*;
+
+use super::not_null;
+use crate::arena::Purpose;
+use crate::attributes::{PITCH_ALIGNMENT, PITCH_MAX};
+use crate::context::{self, Context};
+use crate::driver;
+use crate::pinned::PinnedRange;
+
+pub(crate) fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> CuResult {
+    let context = context::current()?;
+    let arena = &context.device().arena;
+    let to = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
+    // Either may be null.
+    OptOut(free.0).write(to(arena.free_len()));
+    OptOut(total.0).write(to(arena.capacity()));
+    Ok(())
+}
+
+pub(crate) fn cuMemAlloc_v2(dptr: Out<CuDevicePtr>, bytesize: usize) -> CuResult {
+    let context = context::current()?;
+    not_null(dptr)?;
+    dptr.write(allocate(&context, bytesize)?)
+}
+
+fn allocate(context: &Context, len: usize) -> Result<CuDevicePtr, CuError> {
+    if len == 0 {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let arena = &context.device().arena;
+    let made = arena.allocate(len as u64, context.id, Purpose::Application);
+    let made = made.map_err(|_| CuError::OUT_OF_MEMORY)?;
+    Ok(CuDevicePtr(made.address))
+}
+
+pub(crate) fn cuMemAllocPitch_v2(
+    dptr: Out<CuDevicePtr>,
+    pitch: Out<usize>,
+    width_in_bytes: usize,
+    height: usize,
+    element_size_bytes: u32,
+) -> CuResult {
+    let context = context::current()?;
+    not_null(dptr)?;
+    not_null(pitch)?;
+    if ![4, 8, 16].contains(&element_size_bytes) || width_in_bytes > PITCH_MAX {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let row = width_in_bytes.next_multiple_of(PITCH_ALIGNMENT);
+    let len = row.checked_mul(height).ok_or(CuError::OUT_OF_MEMORY)?;
+    let address = allocate(&context, len)?;
+    pitch.write(row)?;
+    dptr.write(address)
+}
+
+/// Waits for the device's work, for some of it may use the memory.
+pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
+    context::current()?;
+    if dptr.0 == 0 {
+        return Ok(());
+    }
+    let device = driver::device_of(dptr.0).ok_or(CuError::INVALID_VALUE)?;
+    let allocation = device.arena.find(dptr.0);
+    let is_start = allocation
+        .is_some_and(|found| found.address == dptr.0 && found.purpose == Purpose::Application);
+    if !is_start {
+        return Err(CuError::INVALID_VALUE);
+    }
+    for context in driver::contexts() {
+        if context.device().ordinal == device.ordinal {
+            context.drain();
+        }
+    }
+    if !device.arena.free(dptr.0, Purpose::Application) {
+        return Err(CuError::INVALID_VALUE);
+    }
+    Ok(())
+}
+
+pub(crate) fn cuMemGetAddressRange_v2(
+    pbase: OptOut<CuDevicePtr>,
+    psize: OptOut<usize>,
+    dptr: CuDevicePtr,
+) -> CuResult {
+    context::current()?;
+    let (base, len) = range(dptr.0).ok_or(CuError::NOT_FOUND)?;
+    pbase.write(CuDevicePtr(base));
+    psize.write(usize::try_from(len).unwrap_or(usize::MAX));
+    Ok(())
+}
+
+/// The allocation, on a device or pinned, that an address lies in.
+pub(crate) fn range(address: u64) -> Option<(u64, u64)> {
+    if let Some(device) = driver::device_of(address) {
+        let found = device.arena.find(address)?;
+        return Some((found.address, found.len));
+    }
+    let found = driver::pinned().find(address)?;
+    Some((found.address, found.len))
+}
+
+// ------------------------------------------------------------------------------- host memory
+
+pub(crate) fn cuMemAllocHost_v2(pp: Out<*mut c_void>, bytesize: usize) -> CuResult {
+    cuMemHostAlloc(pp, bytesize, 0)
+}
+
+pub(crate) fn cuMemHostAlloc(pp: Out<*mut c_void>, bytesize: usize, flags: u32) -> CuResult {
+    let context = context::current()?;
+    not_null(pp)?;
+    if bytesize == 0 || flags & !HOST_FLAGS != 0 {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let about = PinnedRange {
+        address: 0,
+        len: bytesize as u64,
+        flags,
+        context: context.id,
+        device: i32::try_from(context.device().ordinal).unwrap_or(i32::MAX),
+    };
+    let address = driver::pinned().allocate(about);
+    let address = address.ok_or(CuError::OUT_OF_MEMORY)?;
+    let address = usize::try_from(address).expect("addresses have 64 bits");
+    pp.write(std::ptr::with_exposed_provenance_mut(address))
+}
+
+/// Waits for all work, for some of it may use the memory.
+pub(crate) fn cuMemFreeHost(p: *mut c_void) -> CuResult {
+    context::current()?;
+    let address = p.addr() as u64;
+    let found = driver::pinned().find(address);
+    if found.is_none_or(|range| range.address != address) {
+        return Err(CuError::INVALID_VALUE);
+    }
+    for context in driver::contexts() {
+        context.drain();
+    }
+    if !driver::pinned().free(address) {
+        return Err(CuError::INVALID_VALUE);
+    }
+    Ok(())
+}
+
+/// Kernels cannot reach host memory, as the attribute CAN_MAP_HOST_MEMORY says.
+pub(crate) fn cuMemHostGetDevicePointer_v2(
+    pdptr: Out<CuDevicePtr>,
+    p: *mut c_void,
+    flags: u32,
+) -> CuResult {
+    context::current()?;
+    not_null(pdptr)?;
+    if flags != 0 || driver::pinned().find(p.addr() as u64).is_none() {
+        return Err(CuError::INVALID_VALUE);
+    }
+    Err(CuError::NOT_SUPPORTED)
+}
+
+pub(crate) fn cuMemHostGetFlags(flags: Out<u32>, p: *mut c_void) -> CuResult {
+    context::current()?;
+    let found = driver::pinned().find(p.addr() as u64);
+    flags.write(found.ok_or(CuError::INVALID_VALUE)?.flags)
+}
+
+/// CU_MEMHOSTALLOC_PORTABLE, _DEVICEMAP and _WRITECOMBINED.
+const HOST_FLAGS: u32 = 7;

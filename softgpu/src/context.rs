@@ -1,0 +1,440 @@
+//! Contexts: what owns streams, memory and modules, and what a fault poisons; and each thread's stack
+//! of them.
+//!
+//! A device's primary context exists from cuInit on, so that its handle is known and can be made
+//! current before it is retained, as NVIDIA's runtime does; only while retained can it be used.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use flexdirect_driver_abi::tables;
+use flexdirect_wire::abi::{CuContext, CuError, CuResult, CuStream};
+
+use crate::device::Device;
+use crate::driver::{self, CONTEXTS, EVENTS, LIBRARIES, MODULES, STREAMS};
+use crate::raw::{self, lock};
+use crate::stream::{Kind, Stream, Wait, Work};
+use crate::{export, module};
+
+/// A context.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The application's name for it.
+    pub(crate) handle: CuContext,
+    /// Number, unique in the process and never used again.
+    pub(crate) id: u64,
+    /// Whether it is its device's primary context.
+    pub(crate) is_primary: bool,
+    device: usize,
+    life: Mutex<Life>,
+    /// The `CUresult` that poisons it, or 0.
+    fault: AtomicU32,
+    /// Its streams that may have work. Held while a job is submitted: see [`Stream::push`].
+    streams: Mutex<Streams>,
+    /// What its kernels printed and nobody has waited for yet.
+    printed: Mutex<Vec<u8>>,
+    /// Limits and cache configurations, which change nothing but what queries say.
+    pub(crate) settings: Mutex<Settings>,
+}
+
+#[derive(Debug)]
+struct Life {
+    /// Retains of a primary context; 1 for another until it is destroyed.
+    retained: u32,
+    flags: u32,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
+    legacy: Option<Arc<Stream>>,
+    others: Vec<Arc<Stream>>,
+}
+
+/// What can be set and only read again.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// By CUlimit number.
+    pub(crate) limits: [usize; 7],
+    /// CUfunc_cache.
+    pub(crate) cache: u32,
+    /// CUsharedconfig.
+    pub(crate) shared: u32,
+}
+
+impl Context {
+    /// A new context in the table; not yet retained if it is a primary one.
+    pub(crate) fn new(device: usize, is_primary: bool, flags: u32) -> Arc<Self> {
+        let life = Life {
+            retained: u32::from(!is_primary),
+            flags,
+        };
+        CONTEXTS.insert(|handle| Self {
+            handle: CuContext(handle),
+            id: next_id(),
+            is_primary,
+            device,
+            life: Mutex::new(life),
+            fault: AtomicU32::new(0),
+            streams: Mutex::default(),
+            printed: Mutex::default(),
+            settings: Mutex::new(Settings::default()),
+        })
+    }
+
+    /// Its device.
+    pub(crate) fn device(&self) -> &'static Device {
+        &driver::devices()[self.device]
+    }
+
+    /// Its flags.
+    pub(crate) fn flags(&self) -> u32 {
+        lock(&self.life).flags
+    }
+
+    /// Sets its flags.
+    pub(crate) fn set_flags(&self, flags: u32) {
+        lock(&self.life).flags = flags;
+    }
+
+    /// Whether it is retained, or not yet destroyed.
+    pub(crate) fn is_active(&self) -> bool {
+        lock(&self.life).retained > 0
+    }
+
+    /// Retains a primary context.
+    pub(crate) fn retain(&self) {
+        let mut life = lock(&self.life);
+        life.retained = life.retained.saturating_add(1);
+    }
+
+    /// Releases a primary context; the last release ends what it holds.
+    ///
+    /// # Errors
+    /// INVALID_CONTEXT if it was not retained.
+    pub(crate) fn release(self: &Arc<Self>) -> CuResult {
+        let mut life = lock(&self.life);
+        let retained = life.retained.checked_sub(1);
+        life.retained = retained.ok_or(CuError::INVALID_CONTEXT)?;
+        if life.retained == 0 {
+            drop(life);
+            self.clear();
+        }
+        Ok(())
+    }
+
+    /// Ends a context that was created; its handle is dead.
+    pub(crate) fn destroy(self: &Arc<Self>) {
+        lock(&self.life).retained = 0;
+        self.clear();
+        CONTEXTS.remove(self.handle.0);
+    }
+
+    /// Resets a primary context: everything in it goes, its retains stay.
+    pub(crate) fn clear(self: &Arc<Self>) {
+        self.drain();
+        self.flush_prints();
+        for stream in STREAMS.filter(|stream| self.owns(stream)) {
+            STREAMS.remove(stream.handle.0);
+        }
+        let streams = std::mem::take(&mut *lock(&self.streams));
+        for stream in streams.legacy.iter().chain(&streams.others) {
+            stream.close();
+        }
+        for event in EVENTS.filter(|event| event.context == self.id) {
+            EVENTS.remove(event.handle.0);
+        }
+        for library in LIBRARIES.filter(|_| true) {
+            library.forget_context(self.id);
+        }
+        for module in MODULES.filter(|module| module.context == self.id) {
+            module::unload(&module);
+        }
+        self.device().arena.free_context(self.id);
+        driver::pinned().free_context(self.id);
+        tables::context_destroyed(self.handle.0);
+        *lock(&self.settings) = Settings::default();
+        self.fault.store(0, Ordering::Relaxed);
+    }
+
+    fn owns(&self, stream: &Stream) -> bool {
+        let context = stream.context.upgrade();
+        context.is_none_or(|context| context.id == self.id)
+    }
+
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    /// CONTEXT_IS_DESTROYED, or the fault that poisons it.
+    pub(crate) fn check(&self) -> CuResult {
+        if !self.is_active() {
+            return Err(CuError::CONTEXT_IS_DESTROYED);
+        }
+        self.fault()
+    }
+
+    /// The fault that poisons it, as an error.
+    pub(crate) fn fault(&self) -> CuResult {
+        CuError::check(self.fault.load(Ordering::Relaxed))
+    }
+
+    /// Poisons it: every later call that uses it fails with this. The first fault stays.
+    pub(crate) fn poison(&self, fault: CuError) {
+        let (before, now) = (0, fault.code());
+        let relaxed = Ordering::Relaxed;
+        let _ = self.fault.compare_exchange(before, now, relaxed, relaxed);
+    }
+
+    /// Keeps what a kernel printed until somebody waits for it.
+    pub(crate) fn print(&self, text: &[u8]) {
+        let mut printed = lock(&self.printed);
+        let room = PRINTED_LEN_MAX.saturating_sub(printed.len());
+        printed.extend_from_slice(&text[..text.len().min(room)]);
+    }
+
+    /// Writes what its kernels have printed.
+    pub(crate) fn flush_prints(&self) {
+        let printed = std::mem::take(&mut *lock(&self.printed));
+        if !printed.is_empty() {
+            raw::print(&printed);
+        }
+    }
+
+    // --------------------------------------------------------------------------- streams
+
+    /// The legacy default stream.
+    pub(crate) fn legacy(self: &Arc<Self>) -> Arc<Stream> {
+        let mut streams = lock(&self.streams);
+        let legacy = streams.legacy.get_or_insert_with(|| {
+            let context = Arc::downgrade(self);
+            let legacy = Stream::new(CuStream::LEGACY, next_id(), Kind::Legacy, 0, context);
+            Arc::new(legacy)
+        });
+        Arc::clone(legacy)
+    }
+
+    /// The calling thread's default stream.
+    pub(crate) fn per_thread(self: &Arc<Self>) -> Arc<Stream> {
+        PER_THREAD.with_borrow_mut(|own| {
+            own.0.retain(|stream| !stream.is_over());
+            let found = own.0.iter().find(|stream| self.owns(stream));
+            if let Some(stream) = found {
+                return Arc::clone(stream);
+            }
+            let context = Arc::downgrade(self);
+            let id = next_id();
+            let stream = Stream::new(CuStream::PER_THREAD, id, Kind::Blocking, 0, context);
+            let stream = Arc::new(stream);
+            own.0.push(Arc::clone(&stream));
+            self.adopt(Arc::clone(&stream));
+            stream
+        })
+    }
+
+    /// Takes a new stream into the list.
+    pub(crate) fn adopt(&self, stream: Arc<Stream>) {
+        let mut streams = lock(&self.streams);
+        streams.others.retain(|stream| !stream.is_over());
+        streams.others.push(stream);
+    }
+
+    /// Submits a job and returns at once.
+    ///
+    /// # Errors
+    /// Those of [`Stream::push`].
+    pub(crate) fn submit(&self, stream: &Arc<Stream>, wait: Option<Wait>, work: Work) -> CuResult {
+        let streams = lock(&self.streams);
+        let waits = streams.waits(stream, wait);
+        stream.push(waits, work).map(drop)
+    }
+
+    /// Submits a job and waits for it.
+    ///
+    /// # Errors
+    /// Those of [`Stream::push`], and the fault that poisons the context by then.
+    pub(crate) fn submit_and_wait(&self, stream: &Arc<Stream>, work: Work) -> CuResult {
+        let streams: MutexGuard<'_, Streams> = lock(&self.streams);
+        let waits = streams.waits(stream, None);
+        let claimed = waits.is_empty().then(|| stream.claim()).flatten();
+        if claimed.is_some() {
+            drop(streams);
+            stream.execute_claimed(work);
+        } else {
+            let number = stream.push(waits, work)?;
+            drop(streams);
+            stream.wait(number);
+        }
+        self.flush_prints();
+        self.fault()
+    }
+
+    /// Whether a stream has nothing left to do, nor what it synchronises with if it is the legacy
+    /// stream.
+    pub(crate) fn is_idle(&self, stream: &Arc<Stream>) -> bool {
+        let streams = lock(&self.streams);
+        stream.last().1 && (stream.kind != Kind::Legacy || streams.waits(stream, None).is_empty())
+    }
+
+    /// Waits for a stream.
+    ///
+    /// # Errors
+    /// The fault that poisons the context by then.
+    pub(crate) fn synchronize_stream(&self, stream: &Arc<Stream>) -> CuResult {
+        if !self.is_idle(stream) {
+            if stream.kind == Kind::Legacy {
+                return self.submit_and_wait(stream, Work::Nothing);
+            }
+            stream.wait(stream.last().0);
+        }
+        self.flush_prints();
+        self.fault()
+    }
+
+    /// Waits for all work.
+    ///
+    /// # Errors
+    /// The fault that poisons the context by then.
+    pub(crate) fn synchronize(&self) -> CuResult {
+        self.drain();
+        self.flush_prints();
+        self.fault()
+    }
+
+    /// Waits for all work, good or bad.
+    pub(crate) fn drain(&self) {
+        let streams = lock(&self.streams);
+        let all = streams.legacy.iter().chain(&streams.others);
+        let last: Vec<_> = all
+            .map(|stream| (Arc::clone(stream), stream.last().0))
+            .collect();
+        drop(streams);
+        for (stream, number) in last {
+            stream.wait(number);
+        }
+    }
+}
+
+impl Streams {
+    /// What a new job of a stream waits for, by the rules of the legacy default stream.
+    fn waits(&self, stream: &Arc<Stream>, extra: Option<Wait>) -> Vec<Wait> {
+        let pending = |stream: &Arc<Stream>| {
+            let (number, done) = stream.last();
+            (!done).then(|| Wait::Job(Arc::clone(stream), number))
+        };
+        let mut waits: Vec<Wait> = match stream.kind {
+            Kind::NonBlocking => Vec::new(),
+            Kind::Blocking => self.legacy.as_ref().and_then(pending).into_iter().collect(),
+            Kind::Legacy => self
+                .others
+                .iter()
+                .filter(|other| other.kind == Kind::Blocking)
+                .filter_map(pending)
+                .collect(),
+        };
+        waits.extend(extra);
+        waits.retain(|wait| !wait.is_over());
+        waits
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: [1024, 1 << 20, 8 << 20, 2, 2048, 64, 0],
+            cache: 0,
+            shared: 1,
+        }
+    }
+}
+
+/// Numbers of contexts and streams.
+pub(crate) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+// ------------------------------------------------------------------------------- the stack
+
+/// A thread's default streams, closed when the thread ends.
+#[derive(Debug, Default)]
+struct PerThread(Vec<Arc<Stream>>);
+
+impl Drop for PerThread {
+    fn drop(&mut self) {
+        for stream in &self.0 {
+            stream.close();
+        }
+    }
+}
+
+thread_local! {
+    static STACK: RefCell<Vec<Arc<Context>>> = const { RefCell::new(Vec::new()) };
+    static PER_THREAD: RefCell<PerThread> = RefCell::default();
+}
+
+/// The calling thread's current context, whatever its state.
+pub(crate) fn top() -> Option<Arc<Context>> {
+    STACK
+        .try_with(|stack| stack.borrow().last().cloned())
+        .ok()?
+}
+
+/// The calling thread's current context, which can be used.
+///
+/// # Errors
+/// NOT_INITIALIZED, INVALID_CONTEXT if none is current, and those of [`Context::check`].
+pub(crate) fn current() -> Result<Arc<Context>, CuError> {
+    driver::check()?;
+    let context = top().ok_or(CuError::INVALID_CONTEXT)?;
+    context.check()?;
+    Ok(context)
+}
+
+/// A context by its handle.
+///
+/// # Errors
+/// NOT_INITIALIZED, INVALID_CONTEXT.
+pub(crate) fn find(handle: CuContext) -> Result<Arc<Context>, CuError> {
+    driver::check()?;
+    CONTEXTS.find(handle.0).ok_or(CuError::INVALID_CONTEXT)
+}
+
+/// Pushes a context on the calling thread's stack.
+pub(crate) fn push(context: Arc<Context>) {
+    STACK.with_borrow_mut(|stack| stack.push(context));
+}
+
+/// Pops the calling thread's stack.
+pub(crate) fn pop() -> Option<Arc<Context>> {
+    STACK.with_borrow_mut(Vec::pop)
+}
+
+/// A stream as an argument, and its context: of stream 0 and its like, the current one.
+///
+/// # Errors
+/// INVALID_HANDLE, and those of [`current`] and [`Context::check`].
+pub(crate) fn stream(handle: CuStream) -> Result<(Arc<Context>, Arc<Stream>), CuError> {
+    let is_per_thread = match handle {
+        CuStream(0) => export::is_per_thread(),
+        CuStream::LEGACY => false,
+        CuStream::PER_THREAD => true,
+        _ => {
+            driver::check()?;
+            let stream = STREAMS.find(handle.0).ok_or(CuError::INVALID_HANDLE)?;
+            let context = stream.context.upgrade();
+            let context = context.ok_or(CuError::CONTEXT_IS_DESTROYED)?;
+            context.check()?;
+            return Ok((context, stream));
+        }
+    };
+    let context = current()?;
+    let stream = if is_per_thread {
+        context.per_thread()
+    } else {
+        context.legacy()
+    };
+    Ok((context, stream))
+}
+
+/// Most bytes of output kept, as CU_LIMIT_PRINTF_FIFO_SIZE would limit them.
+const PRINTED_LEN_MAX: usize = 64 << 20;

@@ -1,0 +1,63 @@
+//! Runs kernels on CPUs: a warp-lockstep interpreter over decoded PTX.
+//!
+//! [`Program::link`] resolves the symbols of a parsed module, [`Program::kernel`] decodes a kernel
+//! at its first use, [`run`] executes one launch. Thirty-two lanes are one instruction: what a warp
+//! does is decoded once and applied to whole rows of registers, which compilers turn into vector
+//! code, and shuffles, votes and divergence are then plain code.
+//!
+//! ```text
+//! ptx::Module ─link─▶ Program ─kernel(name)─▶ Kernel ─run(Launch)─▶ workers ▶ block ▶ warps ▶ lanes
+//! ```
+//!
+//! Nothing here knows contexts, streams or allocations: memory is one contiguous arena of this
+//! process ([`Memory`]), and a global device address is the host address within it.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "PTX arithmetic is made of truncations and reinterpretations"
+)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "a lane indexes several rows at once"
+)]
+
+mod allocate;
+mod atomic;
+mod barrier;
+mod block;
+mod call;
+mod code;
+mod decode;
+mod execute;
+mod fault;
+mod float;
+mod half;
+#[expect(
+    unsafe_code,
+    reason = "calls lane functions compiled for CPU features after detection"
+)]
+mod lanes;
+mod launch;
+#[expect(
+    unsafe_code,
+    reason = "kernels and host threads share the arena by CUDA's rules"
+)]
+mod memory;
+mod print;
+mod program;
+mod registers;
+mod scalar;
+mod space;
+mod warp;
+mod warp_sync;
+
+pub use fault::{Fault, Place};
+pub use launch::{Launch, run};
+pub use memory::Memory;
+pub use program::{
+    DecodeError, Global, GlobalSpace, Kernel, LinkError, Parameter, Program, Relocation,
+};
+
+/// Threads in a warp.
+pub const LANES: usize = 32;

@@ -1,0 +1,310 @@
+//! Values from place to place: moves, conversions, comparisons and selections.
+
+use super::super::code::{Logic, Op, Outcome, Predicate, Slot, Source, Target};
+use super::super::half::{self, Conversion};
+use super::super::lanes::{compare, convert};
+use super::super::scalar;
+use super::flow::One;
+use super::scope::{File, Frame};
+use super::{Builder, Reason};
+use crate::ptx::{Operand, ScalarType};
+
+impl Builder<'_> {
+    /// Decodes `one` if it moves, converts, compares or selects; false if it does not.
+    pub(super) fn moves(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<bool> {
+        match one.opcode {
+            "mov" => self.mov(frame, one)?,
+            "cvt" => self.convert(frame, one)?,
+            "setp" | "set" => self.compare(frame, one)?,
+            "selp" => self.select(frame, one)?,
+            "testp" => self.test(frame, one)?,
+            "createpolicy" => {
+                // A cache policy is an opaque value that nothing here reads.
+                let target = self.target(frame, one.operand(0)?)?;
+                let zero = Source::Word(self.word_constant(0));
+                self.scalar(scalar::pass, 0, [target], vec![zero], one.line);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn mov(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<()> {
+        let element = one.element().ok_or("no type")?;
+        match (one.operand(0)?, one.operand(1)?) {
+            (Operand::Vector(to), Operand::Vector(from)) => {
+                if to.len() != from.len() {
+                    return Err("vectors of different lengths".to_owned());
+                }
+                for (to, from) in to.iter().zip(from) {
+                    let target = self.target(frame, to)?;
+                    let source = self.source(frame, from, element, one.line)?;
+                    self.scalar(scalar::pass, 0, [target], vec![source], one.line);
+                }
+                Ok(())
+            }
+            (Operand::Vector(parts), from) => self.unpack(frame, one, parts, from, element),
+            (to, Operand::Vector(parts)) => self.pack(frame, one, to, parts, element),
+            (to, from) => {
+                let target = self.target(frame, to)?;
+                let source = self.source(frame, from, element, one.line)?;
+                self.copy_value(one, target, source);
+                Ok(())
+            }
+        }
+    }
+
+    fn copy_value(&mut self, one: &One<'_>, target: Target, source: Source) {
+        match (target, source) {
+            (Target::Word(target), Source::Word(source)) => {
+                self.push(one, Op::CopyWord(target, source));
+            }
+            (Target::Long(target), Source::Long(source)) => {
+                self.push(one, Op::CopyLong(target, source));
+            }
+            (Target::Predicate(target), Source::Predicate(source)) => {
+                let none = Predicate::Constant(false);
+                self.push(one, Op::Logic(Logic::Or, target, source, none));
+            }
+            _ => self.scalar(scalar::pass, 0, [target], vec![source], one.line),
+        }
+    }
+
+    fn unpack(
+        &mut self,
+        frame: &mut Frame,
+        one: &One<'_>,
+        parts: &[Operand],
+        from: &Operand,
+        element: ScalarType,
+    ) -> Reason<()> {
+        let width = u32::from(element.size()) * 8 / parts.len().max(1) as u32;
+        // Read first: a part may be the source itself.
+        let source = self.source(frame, from, element, one.line)?;
+        let copy = frame.new_register(element)?;
+        self.copy_value(one, copy.target(), source);
+        for (index, part) in parts.iter().enumerate() {
+            let target = self.target(frame, part)?;
+            if target == Target::Nothing {
+                continue;
+            }
+            let mode = (index as u32 * width) | (width << 8);
+            self.scalar(half::part, mode, [target], vec![copy.source()], one.line);
+        }
+        Ok(())
+    }
+
+    fn pack(
+        &mut self,
+        frame: &mut Frame,
+        one: &One<'_>,
+        to: &Operand,
+        parts: &[Operand],
+        element: ScalarType,
+    ) -> Reason<()> {
+        let part = match (element.size(), parts.len()) {
+            (8, 2) => ScalarType::B32,
+            (8, 4) | (4, 2) => ScalarType::B16,
+            (8, 8) | (4, 4) | (2, 2) => ScalarType::B8,
+            _ => return Err("a vector of this shape".to_owned()),
+        };
+        let target = self.target(frame, to)?;
+        let mut sources = Vec::new();
+        for operand in parts {
+            sources.push(self.source(frame, operand, part, one.line)?);
+        }
+        if sources.len() > 4 {
+            return Err("a vector of this shape".to_owned());
+        }
+        self.scalar(
+            half::join,
+            u32::from(part.size()) * 8,
+            [target],
+            sources,
+            one.line,
+        );
+        Ok(())
+    }
+
+    fn convert(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<()> {
+        if one
+            .words
+            .iter()
+            .any(|word| word.starts_with("e4m3") || word.starts_with("e5m2"))
+        {
+            return Err("8-bit floats are not supported".to_owned());
+        }
+        let [to, from] = one.types else {
+            return Err("two types are expected".to_owned());
+        };
+        let (to, from) = (*to, *from);
+        let target = self.target(frame, one.operand(0)?)?;
+        let rounding = (one.words.iter())
+            .find(|word| half::rounding_word(word))
+            .map_or("", String::as_str);
+        let plain = !one.has("ftz") && !one.has("sat") && !one.has("relu");
+        if plain && one.operands.len() == 2 {
+            let operand = one.operand(1)?;
+            let (wide_to, wide_from) = (to.size() == 8, from.size() == 8);
+            if let (Target::Word(slot), false, false) = (target, wide_to, wide_from)
+                && let Some(map) = convert::word(to, from, rounding)
+            {
+                let a = self.word(frame, operand, from, one.line)?;
+                self.push(one, Op::Words1(map, slot, a));
+                return Ok(());
+            }
+            if let (Target::Long(slot), true, false) = (target, wide_to, wide_from)
+                && let Some(map) = convert::widen(to, from, rounding)
+            {
+                let a = self.word(frame, operand, from, one.line)?;
+                self.push(one, Op::Widen1(map, slot, a));
+                return Ok(());
+            }
+            if let (Target::Word(slot), false, true) = (target, wide_to, wide_from)
+                && let Some(map) = convert::narrow(to, from, rounding)
+            {
+                let a = self.long(frame, operand, from, one.line)?;
+                self.push(one, Op::Narrow1(map, slot, a));
+                return Ok(());
+            }
+        }
+        let conversion = Conversion {
+            to,
+            from,
+            rounding,
+            flushed: one.has("ftz"),
+            saturate: one.has("sat"),
+            relu: one.has("relu"),
+        };
+        let mode = conversion.mode().ok_or("no such conversion")?;
+        let mut sources = Vec::new();
+        for operand in one.operands.iter().skip(1).take(2) {
+            sources.push(self.source(frame, operand, from, one.line)?);
+        }
+        self.scalar(half::convert, mode, [target], sources, one.line);
+        Ok(())
+    }
+
+    fn compare(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<()> {
+        let element = one.element().ok_or("no type")?;
+        let comparison = one.words.first().ok_or("no comparison")?.as_str();
+        let combine = match one.words.get(1).map(String::as_str) {
+            Some("and") => Some(Logic::And),
+            Some("or") => Some(Logic::Or),
+            Some("xor") => Some(Logic::Xor),
+            _ => None,
+        };
+        let (target, complement) = match one.operand(0)? {
+            Operand::Pair(first, second) => {
+                let complement = match self.target(frame, second)? {
+                    Target::Predicate(index) => Some(index),
+                    _ => None,
+                };
+                (self.target(frame, first)?, complement)
+            }
+            operand => (self.target(frame, operand)?, None),
+        };
+        let combine = match combine {
+            Some(logic) => Some((logic, self.predicate(frame, one.operand(3)?)?)),
+            None => None,
+        };
+        // `set` writes 1.0 for a float target, all ones for an integer one.
+        let truth = if one.types.first() == Some(&ScalarType::F32) && one.types.len() > 1 {
+            1.0f32.to_bits()
+        } else {
+            u32::MAX
+        };
+        let outcome = Box::new(Outcome {
+            target,
+            complement,
+            combine,
+            truth,
+        });
+        if element.size() == 8 {
+            let function = compare::longs(comparison, element).ok_or("no such comparison")?;
+            let a = self.long(frame, one.operand(1)?, element, one.line)?;
+            let b = self.long(frame, one.operand(2)?, element, one.line)?;
+            self.push(one, Op::Compare64(function, a, b, outcome));
+            return Ok(());
+        }
+        let (wide, flushed) = match element {
+            ScalarType::S16 | ScalarType::S8 => (ScalarType::S32, false),
+            ScalarType::U16 | ScalarType::B16 | ScalarType::U8 | ScalarType::B8 => {
+                (ScalarType::U32, false)
+            }
+            ScalarType::F16 | ScalarType::Bf16 => (ScalarType::F32, false),
+            ScalarType::F16x2 | ScalarType::Bf16x2 => {
+                return Err("a comparison of packed halves".to_owned());
+            }
+            _ => (element, one.has("ftz")),
+        };
+        let function = compare::words(comparison, wide, flushed).ok_or("no such comparison")?;
+        let a = self.widened(frame, one, 1, element, wide)?;
+        let b = self.widened(frame, one, 2, element, wide)?;
+        self.push(one, Op::Compare32(function, a, b, outcome));
+        Ok(())
+    }
+
+    /// Operand `index` of type `element`, converted to `wide`, which holds all its values.
+    fn widened(
+        &mut self,
+        frame: &mut Frame,
+        one: &One<'_>,
+        index: usize,
+        element: ScalarType,
+        wide: ScalarType,
+    ) -> Reason<Slot> {
+        let slot = self.word(frame, one.operand(index)?, element, one.line)?;
+        if wide == element {
+            return Ok(slot);
+        }
+        let register = frame.new_register(wide)?;
+        let mode = Conversion::exact(wide, element)
+            .mode()
+            .ok_or("no such conversion")?;
+        let source = vec![Source::Word(slot)];
+        self.scalar(half::convert, mode, [register.target()], source, one.line);
+        Ok(register.slot())
+    }
+
+    fn select(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<()> {
+        let element = one.element().ok_or("no type")?;
+        let target = self.register(frame, one.operand(0)?)?;
+        let predicate = self.predicate(frame, one.operand(3)?)?;
+        let (a, b) = (one.operand(1)?, one.operand(2)?);
+        match target.file {
+            File::Word => {
+                let a = self.word(frame, a, element, one.line)?;
+                let b = self.word(frame, b, element, one.line)?;
+                self.push(one, Op::SelectWord(target.slot(), a, b, predicate));
+            }
+            File::Long => {
+                let a = self.long(frame, a, element, one.line)?;
+                let b = self.long(frame, b, element, one.line)?;
+                self.push(one, Op::SelectLong(target.slot(), a, b, predicate));
+            }
+            File::Predicate => return Err("a selection of predicates".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn test(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<()> {
+        let element = one.element().ok_or("no type")?;
+        let target = self.target(frame, one.operand(0)?)?;
+        let source = self.source(frame, one.operand(1)?, element, one.line)?;
+        let kind = [
+            "finite",
+            "infinite",
+            "number",
+            "notanumber",
+            "normal",
+            "subnormal",
+        ]
+        .iter()
+        .position(|word| one.has(word))
+        .ok_or("no such test")?;
+        let mode = kind as u32 | u32::from(element == ScalarType::F64) << 8;
+        self.scalar(half::test, mode, [target], vec![source], one.line);
+        Ok(())
+    }
+}

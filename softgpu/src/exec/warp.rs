@@ -1,0 +1,389 @@
+//! A warp: which of its lanes run, which wait, and the loop that runs them.
+//!
+//! Lanes at the same place form the running group. Of several groups the one deepest in calls,
+//! then lowest in the code, goes first, until it reaches the next group's place: structured code
+//! then reconverges by itself. A group that only turns in a loop while others could run gives way
+//! after a while, because since sm_70 a lane may wait in a loop for another lane of its warp.
+
+use std::sync::atomic::Ordering;
+
+use super::LANES;
+use super::block::Env;
+use super::code::{FunctionCode, Op};
+use super::lanes::{Longs, Words};
+use super::memory::Bad;
+use super::registers::{FULL, Registers};
+
+/// Why a warp stopped running for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// All its lanes have exited.
+    Done,
+    /// All its lanes wait.
+    Waiting,
+    /// It has run for long and others should.
+    Yielded,
+}
+
+/// What went wrong on a lane.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) lane: usize,
+    pub(super) kind: TroubleKind,
+}
+
+#[derive(Debug)]
+pub(super) enum TroubleKind {
+    Memory(Bad, u64),
+    Illegal(String),
+    Trap,
+    Assert(String),
+    Stack,
+    Cancelled,
+}
+
+/// The state of one warp.
+#[derive(Debug)]
+pub(super) struct Warp {
+    pub(super) registers: Registers,
+    /// Number of the warp in its block.
+    pub(super) number: u32,
+    /// Lanes that exist and have not exited.
+    pub(super) live: u32,
+    /// The running group, its place, and the place where another group waits to be joined.
+    pub(super) active: u32,
+    pub(super) pc: usize,
+    stop: usize,
+    /// Places of the lanes that do not run: instruction and frame.
+    pub(super) places: [u32; LANES],
+    pub(super) frames: [u32; LANES],
+    /// Where each lane's part of local memory for its function begins.
+    pub(super) local_bases: Words,
+    /// Lanes that wait at each barrier, and those it has let through.
+    pub(super) barrier_wait: [u32; 16],
+    pub(super) barrier_ready: u32,
+    pub(super) barrier_results: [u32; 16],
+    /// Lanes that wait for the other members at a shuffle or the like, or at a warp barrier.
+    pub(super) sync_wait: u32,
+    pub(super) meet_wait: u32,
+    /// The next shuffle takes whoever is there: its other members will never come.
+    pub(super) force: bool,
+    pub(super) thread_index: [Words; 3],
+    backward: u32,
+    /// Enough backward branches were taken that others should be looked at.
+    due: bool,
+    pub(super) scratch_words: Words,
+    pub(super) scratch_longs: Longs,
+}
+
+impl Warp {
+    pub(super) fn new(number: u32, rows: usize) -> Self {
+        let mut registers = Registers::default();
+        registers.reserve(rows);
+        Self {
+            registers,
+            number,
+            live: 0,
+            active: 0,
+            pc: 0,
+            stop: usize::MAX,
+            places: [0; LANES],
+            frames: [0; LANES],
+            local_bases: [0; LANES],
+            barrier_wait: [0; 16],
+            barrier_ready: 0,
+            barrier_results: [0; 16],
+            sync_wait: 0,
+            meet_wait: 0,
+            force: false,
+            thread_index: [[0; LANES]; 3],
+            backward: 0,
+            due: false,
+            scratch_words: [0; LANES],
+            scratch_longs: [0; LANES],
+        }
+    }
+
+    /// Puts all `threads` of the block that belong to this warp at the start of `entry`.
+    pub(super) fn start(&mut self, block: [u32; 3], entry: &FunctionCode) {
+        let threads = block[0] * block[1] * block[2];
+        let first = self.number * LANES as u32;
+        let count = (threads - first).min(LANES as u32);
+        self.live = if count == LANES as u32 {
+            FULL
+        } else {
+            (1 << count) - 1
+        };
+        for lane in 0..LANES {
+            let thread = first + lane as u32;
+            self.thread_index[0][lane] = thread % block[0];
+            self.thread_index[1][lane] = thread / block[0] % block[1];
+            self.thread_index[2][lane] = thread / block[0] / block[1];
+        }
+        self.places = [entry.start; LANES];
+        self.frames = [0; LANES];
+        self.local_bases = [0; LANES];
+        self.active = 0;
+        self.barrier_wait = [0; 16];
+        (self.barrier_ready, self.sync_wait, self.meet_wait) = (0, 0, 0);
+        self.force = false;
+        self.backward = 0;
+        self.due = false;
+    }
+
+    /// Lanes that wait for others.
+    pub(super) fn parked(&self) -> u32 {
+        let barriers = self.barrier_wait.iter().fold(0, |all, one| all | one);
+        barriers | self.sync_wait | self.meet_wait
+    }
+
+    /// Lanes that could run.
+    pub(super) fn runnable(&self) -> u32 {
+        self.live & !self.parked()
+    }
+
+    /// Number of this lane's thread in the block.
+    #[inline(always)]
+    pub(super) fn thread(&self, lane: usize) -> usize {
+        self.number as usize * LANES + lane
+    }
+
+    /// Runs until every lane waits or has exited, or for a good while.
+    pub(super) fn run(&mut self, env: &mut Env<'_>) -> Result<Pause, Trouble> {
+        let code = env.code;
+        let mut rounds = 0;
+        loop {
+            if std::mem::take(&mut self.due) && self.look_around(env, &mut rounds)? {
+                return Ok(Pause::Yielded);
+            }
+            if self.active == 0 && !self.select() {
+                return Ok(if self.live == 0 {
+                    Pause::Done
+                } else {
+                    Pause::Waiting
+                });
+            }
+            loop {
+                if self.pc >= self.stop {
+                    self.leave();
+                    break;
+                }
+                let instruction = &code.instructions[self.pc];
+                let mask = self.active & self.registers.predicate(instruction.guard);
+                match &instruction.op {
+                    Op::Branch(target) => {
+                        let target = *target as usize;
+                        if mask == self.active {
+                            self.due |= target <= self.pc && self.turn();
+                            self.pc = target;
+                            if self.due {
+                                break;
+                            }
+                        } else if mask == 0 {
+                            self.pc += 1;
+                        } else {
+                            self.split(mask, target);
+                            break;
+                        }
+                    }
+                    op if op.is_control() => {
+                        self.control(env, op, mask)?;
+                        if self.active == 0 {
+                            break;
+                        }
+                        if matches!(op, Op::Yield)
+                            && mask != 0
+                            && self.patience(env, &mut rounds)?
+                        {
+                            return Ok(Pause::Yielded);
+                        }
+                    }
+                    op => {
+                        if mask != 0 {
+                            self.execute(env, op, mask)?;
+                        }
+                        self.pc += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// After many backward branches: another group has a turn; true if the warp is to pause.
+    fn look_around(&mut self, env: &Env<'_>, rounds: &mut u32) -> Result<bool, Trouble> {
+        self.check_cancel(env)?;
+        *rounds += 1;
+        if *rounds >= ROUNDS_MAX {
+            self.leave();
+            return Ok(true);
+        }
+        if self.active != 0 {
+            self.rotate();
+        }
+        Ok(false)
+    }
+
+    fn check_cancel(&self, env: &Env<'_>) -> Result<(), Trouble> {
+        if env.launch.cancel.load(Ordering::Relaxed) {
+            let lane = self.active.trailing_zeros() as usize & 31;
+            return Err(Trouble {
+                lane,
+                kind: TroubleKind::Cancelled,
+            });
+        }
+        Ok(())
+    }
+
+    /// A `nanosleep`: others run first; true if the warp is to pause.
+    fn patience(&mut self, env: &Env<'_>, rounds: &mut u32) -> Result<bool, Trouble> {
+        self.check_cancel(env)?;
+        *rounds += 1;
+        if self.rotate() {
+            return Ok(false);
+        }
+        self.leave();
+        Ok(true)
+    }
+
+    /// Counts a backward branch; true once in a while.
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        self.backward = self.backward.wrapping_add(1);
+        self.backward.is_multiple_of(TURNS_MAX)
+    }
+
+    /// Counts a backward branch of a group that has split.
+    pub(super) fn turn_back(&mut self) {
+        self.due |= self.turn();
+    }
+
+    /// The taken lanes go to `target`, the others on; nobody runs then.
+    fn split(&mut self, taken: u32, target: usize) {
+        let here = self.pc;
+        let base = self.registers.base as u32;
+        for lane in lanes(self.active) {
+            let goes = taken >> lane & 1 == 1;
+            self.places[lane] = if goes { target as u32 } else { here as u32 + 1 };
+            self.frames[lane] = base;
+        }
+        if target <= here {
+            self.turn_back();
+        }
+        self.active = 0;
+    }
+
+    /// The running group stops where it is; nobody runs then.
+    pub(super) fn leave(&mut self) {
+        let (pc, base) = (self.pc as u32, self.registers.base as u32);
+        for lane in lanes(self.active) {
+            self.places[lane] = pc;
+            self.frames[lane] = base;
+        }
+        self.active = 0;
+    }
+
+    /// Chooses the group to run; false if no lane can. No lane must be running.
+    fn select(&mut self) -> bool {
+        let runnable = self.runnable();
+        if runnable == 0 {
+            return false;
+        }
+        // Deeper frames first: a lane that returns can then join those that wait for it.
+        let key = |lane: usize| (u32::MAX - self.frames[lane], self.places[lane]);
+        let best = lanes(runnable).map(key).min().unwrap_or_default();
+        let active = lanes(runnable)
+            .filter(|&lane| key(lane) == best)
+            .fold(0, with_lane);
+        self.resume(active, runnable);
+        true
+    }
+
+    /// Makes `active` (lanes at one place) the running group.
+    fn resume(&mut self, active: u32, runnable: u32) {
+        let first = active.trailing_zeros() as usize;
+        self.active = active;
+        self.pc = self.places[first] as usize;
+        self.registers.base = self.frames[first] as usize;
+        let others = runnable & !active;
+        self.stop = lanes(others)
+            .filter(|&lane| self.frames[lane] as usize == self.registers.base)
+            .map(|lane| self.places[lane] as usize)
+            .filter(|&place| place > self.pc)
+            .min()
+            .unwrap_or(usize::MAX);
+    }
+
+    /// Lets another group run instead of this one; false if there is no other.
+    fn rotate(&mut self) -> bool {
+        let others = self.runnable() & !self.active;
+        if others == 0 {
+            return false;
+        }
+        let current = self.active.trailing_zeros();
+        let after = others & FULL.checked_shl(current + 1).unwrap_or(0);
+        let first = if after == 0 { others } else { after }.trailing_zeros() as usize;
+        self.leave();
+        let place = (self.places[first], self.frames[first]);
+        let runnable = self.runnable();
+        let active = lanes(runnable)
+            .filter(|&lane| (self.places[lane], self.frames[lane]) == place)
+            .fold(0, with_lane);
+        self.resume(active, runnable);
+        true
+    }
+
+    /// The lanes of `gone` have exited.
+    pub(super) fn exit(&mut self, env: &mut Env<'_>, gone: u32) {
+        self.live &= !gone;
+        env.exited(gone.count_ones());
+        // Whoever waited for them must look again.
+        self.sync_wait = 0;
+        self.wake_meeting();
+        let rest = self.active & !gone;
+        self.pc += 1;
+        self.active = rest;
+        self.leave();
+    }
+}
+
+impl Op {
+    /// Whether the instruction moves lanes, rather than only values.
+    #[inline(always)]
+    fn is_control(&self) -> bool {
+        matches!(
+            self,
+            Self::BranchTable(..)
+                | Self::Call(_)
+                | Self::Return
+                | Self::Exit
+                | Self::Trap
+                | Self::Barrier(_)
+                | Self::WarpSync(_)
+                | Self::Yield
+        )
+    }
+}
+
+/// The lanes of a mask, in order.
+#[inline(always)]
+pub(super) fn lanes(mask: u32) -> impl Iterator<Item = usize> {
+    let mut left = mask;
+    std::iter::from_fn(move || {
+        if left == 0 {
+            return None;
+        }
+        let lane = left.trailing_zeros() as usize;
+        left &= left - 1;
+        Some(lane)
+    })
+}
+
+pub(super) fn with_lane(mask: u32, lane: usize) -> u32 {
+    mask | 1 << lane
+}
+
+/// Backward branches after which another group of the warp has a turn, and the launch's
+/// cancellation is looked at.
+const TURNS_MAX: u32 = 4096;
+/// Such turns after which another warp of the block runs.
+const ROUNDS_MAX: u32 = 16;

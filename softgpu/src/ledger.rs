@@ -1,0 +1,242 @@
+//! How much of a device all processes use together: a small file that they share.
+//!
+//! A real device is one for all processes, so a full one refuses everybody. Each process writes its
+//! own total under the file's lock. Nothing has to be cleaned up: the entry of a process that is
+//! gone (no such process, or another that started later under its number) is dropped by whoever
+//! looks next. The lock goes with its holder, too.
+//!
+//! ```text
+//! softgpu 1
+//! device ORDINAL CAPACITY
+//! process PID START ORDINAL BYTES        START: since boot, in clock ticks
+//! ```
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+
+/// One device's account.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    path: PathBuf,
+    ordinal: usize,
+    capacity: u64,
+    process: Process,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Process {
+    pid: u32,
+    start: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    process: Process,
+    ordinal: usize,
+    len: u64,
+}
+
+impl Ledger {
+    /// The account of this process with the device `ordinal` of `capacity` bytes, in a file that
+    /// is created when it is first written.
+    pub(crate) fn new(path: PathBuf, ordinal: usize, capacity: u64) -> Self {
+        let pid = std::process::id();
+        let start = start_time(pid).unwrap_or(0);
+        Self {
+            path,
+            ordinal,
+            capacity,
+            process: Process { pid, start },
+        }
+    }
+
+    /// Bytes of the device.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Notes that this process now uses `total` bytes, if all processes together have room for it;
+    /// false, and nothing noted, if not.
+    pub(crate) fn set(&self, total: u64) -> io::Result<bool> {
+        let (file, mut entries) = self.open()?;
+        let others = self.used(&entries, |process| process != self.process);
+        let before = self.used(&entries, |process| process == self.process);
+        if total > before && others.saturating_add(total) > self.capacity {
+            return Ok(false);
+        }
+        entries.retain(|entry| entry.process != self.process || entry.ordinal != self.ordinal);
+        if total > 0 {
+            entries.push(Entry {
+                process: self.process,
+                ordinal: self.ordinal,
+                len: total,
+            });
+        }
+        self.write(&file, &entries)?;
+        Ok(true)
+    }
+
+    /// Bytes that other live processes use of the device.
+    pub(crate) fn others(&self) -> io::Result<u64> {
+        let (_file, entries) = self.open()?;
+        Ok(self.used(&entries, |process| process != self.process))
+    }
+
+    /// Bytes that live processes use of the device, this one among them.
+    #[cfg(test)]
+    fn total(&self) -> io::Result<u64> {
+        let (_file, entries) = self.open()?;
+        Ok(self.used(&entries, |_| true))
+    }
+
+    fn used(&self, entries: &[Entry], wanted: impl Fn(Process) -> bool) -> u64 {
+        let counted = entries
+            .iter()
+            .filter(|entry| entry.ordinal == self.ordinal && wanted(entry.process));
+        counted.fold(0, |sum: u64, entry| sum.saturating_add(entry.len))
+    }
+
+    /// Opens and locks the file; entries of dead processes are left out. The lock ends with the
+    /// file.
+    fn open(&self) -> io::Result<(File, Vec<Entry>)> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&self.path)?;
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        file.lock()?;
+        let mut text = String::new();
+        // What is no text is no ledger, and is written anew.
+        let limited = (&mut file).take(TEXT_LEN_MAX);
+        let _ = io::BufReader::new(limited).read_to_string(&mut text);
+        let mut entries: Vec<Entry> = text.lines().filter_map(parse).collect();
+        entries.retain(|entry| {
+            entry.process == self.process
+                || start_time(entry.process.pid) == Some(entry.process.start)
+        });
+        Ok((file, entries))
+    }
+
+    fn write(&self, file: &File, entries: &[Entry]) -> io::Result<()> {
+        let mut text = format!("softgpu 1\ndevice {} {}\n", self.ordinal, self.capacity);
+        for entry in entries {
+            let Process { pid, start } = entry.process;
+            let (ordinal, len) = (entry.ordinal, entry.len);
+            writeln!(text, "process {pid} {start} {ordinal} {len}").expect("a String takes all");
+        }
+        // Should this be cut off half-way, the lines lost come back with their processes' next
+        // change.
+        file.write_all_at(text.as_bytes(), 0)?;
+        file.set_len(text.len() as u64)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let _ = self.set(0);
+    }
+}
+
+fn parse(line: &str) -> Option<Entry> {
+    let mut words = line.strip_prefix("process ")?.split(' ');
+    let process = Process {
+        pid: words.next()?.parse().ok()?,
+        start: words.next()?.parse().ok()?,
+    };
+    Some(Entry {
+        process,
+        ordinal: words.next()?.parse().ok()?,
+        len: words.next()?.parse().ok()?,
+    })
+}
+
+/// When a process started: the 22nd field of its stat file (proc_pid_stat(5)), counted behind the
+/// name, which may hold anything. `None` if there is no such process or it has ended.
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = String::from_utf8_lossy(&stat[name_end + 1..]);
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let start = fields.nth(18)?.parse().ok()?;
+    (!matches!(state, "Z" | "X")).then_some(start)
+}
+
+/// A ledger of a few thousand processes.
+const TEXT_LEN_MAX: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> PathBuf {
+        let name = format!("softgpu-ledger-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    #[test]
+    fn a_full_device_refuses() {
+        let path = path("full");
+        let ledger = Ledger::new(path.clone(), 0, 1000);
+        let other_device = Ledger::new(path.clone(), 1, 1000);
+        assert!(other_device.set(900).unwrap());
+        assert!(ledger.set(1000).unwrap());
+        assert!(!ledger.set(1001).unwrap());
+        assert_eq!(ledger.total().unwrap(), 1000);
+        assert!(ledger.set(10).unwrap());
+        assert_eq!(other_device.total().unwrap(), 900);
+        drop(other_device);
+        assert_eq!(Ledger::new(path.clone(), 1, 1).total().unwrap(), 0);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_dead_leave_room() {
+        let path = path("dead");
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let start = start_time(child.id()).unwrap();
+        let live = format!("process {} {start} 0 600\n", child.id());
+        let earlier = format!("process {} {} 0 300\n", std::process::id(), 1);
+        fs::write(&path, format!("softgpu 1\n{live}{earlier}garbage\n")).unwrap();
+        let ledger = Ledger::new(path.clone(), 0, 1000);
+        assert_eq!(
+            ledger.total().unwrap(),
+            600,
+            "a number used again is another process"
+        );
+        assert!(!ledger.set(500).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(ledger.set(500).unwrap());
+        assert_eq!(ledger.total().unwrap(), 500);
+        drop(ledger);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn anything_in_the_file_is_survived() {
+        let path = path("garbage");
+        fs::write(&path, [0xff, 0, 1, 2, b'\n', 0x80]).unwrap();
+        let ledger = Ledger::new(path.clone(), 0, 100);
+        assert!(ledger.set(100).unwrap());
+        assert_eq!(ledger.total().unwrap(), 100);
+        fs::remove_file(&path).unwrap();
+        assert!(ledger.set(50).unwrap(), "a removed file is made anew");
+        drop(ledger);
+        fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,259 @@
+//! Streams: work in order, on a thread of its own, waiting for other streams where CUDA says so.
+//!
+//! Each stream numbers its jobs. A job may wait for a job of another stream or for an event; all that
+//! it waits for was submitted before it, so no cycle can form. The legacy default stream is a stream
+//! like the others whose jobs wait for all blocking streams, and whose last job every new job of a
+//! blocking stream waits for (CUDA Runtime API, "Stream synchronization behavior").
+//!
+//! A caller that waits for its job anyway executes it itself when nothing is before it: no thread
+//! has to wake up for a synchronous copy.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use flexdirect_wire::abi::{CuError, CuResult, CuStream};
+
+use crate::context::Context;
+use crate::event::Moment;
+use crate::raw::{self, lock};
+
+/// A stream of a context.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// The application's name for it; a default stream has a name that only queries use.
+    pub(crate) handle: CuStream,
+    /// Number, unique in the process.
+    pub(crate) id: u64,
+    /// How it relates to others.
+    pub(crate) kind: Kind,
+    /// As asked for, within the range.
+    pub(crate) priority: i32,
+    /// Its context, for queries.
+    pub(crate) context: Weak<Context>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// How a stream relates to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The legacy default stream.
+    Legacy,
+    /// Synchronises with the legacy default stream. A thread's default stream is one.
+    Blocking,
+    /// Synchronises with nothing.
+    NonBlocking,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Job>,
+    submitted: u64,
+    completed: u64,
+    running: bool,
+    has_thread: bool,
+    closed: bool,
+}
+
+/// What a stream executes, with what comes before it.
+pub(crate) struct Job {
+    waits: Vec<Wait>,
+    work: Work,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job")
+            .field("waits", &self.waits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a job waits for.
+#[derive(Clone, Debug)]
+pub(crate) enum Wait {
+    /// A job of another stream, by number.
+    Job(Arc<Stream>, u64),
+    /// An event's record.
+    Moment(Arc<Moment>),
+}
+
+/// What a job does. A failure poisons the context; in a poisoned context nothing is executed, but
+/// records still happen, for somebody may wait for them.
+pub(crate) enum Work {
+    /// Memory or kernel work.
+    Execute(Box<dyn FnOnce() -> CuResult + Send>),
+    /// Marks an event as reached.
+    Record(Arc<Moment>),
+    /// Only what it waits for counts.
+    Nothing,
+}
+
+impl Stream {
+    /// An idle stream.
+    pub(crate) fn new(
+        handle: CuStream,
+        id: u64,
+        kind: Kind,
+        priority: i32,
+        context: Weak<Context>,
+    ) -> Self {
+        Self {
+            handle,
+            id,
+            kind,
+            priority,
+            context,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Number of the last job, and whether it is done.
+    pub(crate) fn last(&self) -> (u64, bool) {
+        let state = lock(&self.state);
+        (state.submitted, state.completed == state.submitted)
+    }
+
+    /// Whether it is destroyed and has nothing left to do.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = lock(&self.state);
+        state.closed && state.completed == state.submitted
+    }
+
+    /// Adds a job; the caller holds the context's list of streams, so that jobs of different streams
+    /// are submitted one after the other.
+    ///
+    /// # Errors
+    /// OPERATING_SYSTEM when there can be no thread; CONTEXT_IS_DESTROYED for a closed stream.
+    pub(crate) fn push(self: &Arc<Self>, waits: Vec<Wait>, work: Work) -> Result<u64, CuError> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(CuError::CONTEXT_IS_DESTROYED);
+        }
+        if !state.has_thread {
+            self.start_thread()?;
+            state.has_thread = true;
+        }
+        state.submitted += 1;
+        state.queue.push_back(Job { waits, work });
+        let number = state.submitted;
+        drop(state);
+        self.changed.notify_all();
+        Ok(number)
+    }
+
+    /// Claims the stream for the calling thread if it is idle: [`Stream::finish`] must follow.
+    pub(crate) fn claim(&self) -> Option<u64> {
+        let mut state = lock(&self.state);
+        if state.closed || state.running || state.completed != state.submitted {
+            return None;
+        }
+        state.submitted += 1;
+        state.running = true;
+        Some(state.submitted)
+    }
+
+    /// Executes claimed work in the calling thread.
+    pub(crate) fn execute_claimed(&self, work: Work) {
+        self.execute(work);
+        self.finish();
+    }
+
+    /// Waits until the job is done.
+    pub(crate) fn wait(&self, number: u64) {
+        let mut state = lock(&self.state);
+        while state.completed < number {
+            state = self.sleep(state);
+        }
+    }
+
+    /// Accepts no more jobs; its thread ends after those it has.
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_all();
+    }
+
+    fn start_thread(self: &Arc<Self>) -> Result<(), CuError> {
+        let stream = Arc::clone(self);
+        let started = std::thread::Builder::new()
+            .name(format!("softgpu-s{}", self.id))
+            .spawn(move || stream.run());
+        started.map(drop).map_err(|_| CuError::OPERATING_SYSTEM)
+    }
+
+    fn run(&self) {
+        raw::block_signals();
+        let mut state = lock(&self.state);
+        loop {
+            if state.running {
+                state = self.sleep(state);
+                continue;
+            }
+            let Some(job) = state.queue.pop_front() else {
+                if state.closed {
+                    return;
+                }
+                state = self.sleep(state);
+                continue;
+            };
+            state.running = true;
+            drop(state);
+            for wait in job.waits {
+                wait.wait();
+            }
+            self.execute(job.work);
+            self.finish();
+            state = lock(&self.state);
+        }
+    }
+
+    fn execute(&self, work: Work) {
+        let context = self.context.upgrade();
+        let fault = context.as_ref().and_then(|context| context.fault().err());
+        match work {
+            Work::Execute(body) if fault.is_none() => {
+                let body = std::panic::AssertUnwindSafe(body);
+                let result = std::panic::catch_unwind(body).unwrap_or(Err(CuError::UNKNOWN));
+                if let (Err(error), Some(context)) = (result, context) {
+                    context.poison(error);
+                }
+            }
+            Work::Record(moment) => moment.reach(Instant::now()),
+            Work::Execute(_) | Work::Nothing => {}
+        }
+    }
+
+    fn finish(&self) {
+        let mut state = lock(&self.state);
+        state.completed += 1;
+        state.running = false;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn sleep<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let woken = self.changed.wait(state);
+        woken.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wait {
+    /// Whether there is nothing left to wait for.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Job(stream, number) => lock(&stream.state).completed >= *number,
+            Self::Moment(moment) => moment.reached().is_some(),
+        }
+    }
+
+    fn wait(&self) {
+        match self {
+            Self::Job(stream, number) => stream.wait(*number),
+            Self::Moment(moment) => {
+                moment.wait();
+            }
+        }
+    }
+}
