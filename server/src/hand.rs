@@ -1,0 +1,35 @@
+//! The server half of the calls that are written by hand, one file for each topic, the same names
+//! as in the client's library.
+//!
+//! A handler reads the body, checks what the client claims against the session's tables, and either
+//! executes on the dispatcher what never waits, or hands the rest to a helper.
+
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod context;
+#[expect(
+    unsafe_code,
+    reason = "calls the driver with pointers to shadow memory"
+)]
+mod copy;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod event;
+mod guard;
+mod image;
+#[expect(unsafe_code, reason = "calls the driver with pointers into the record")]
+mod launch;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod memory;
+#[expect(unsafe_code, reason = "calls the driver with pointers to images")]
+mod module;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod stream;
+
+pub(crate) use context::*;
+pub(crate) use copy::*;
+pub(crate) use event::*;
+pub(crate) use guard::guard;
+pub(crate) use image::image_piece;
+pub(crate) use launch::*;
+pub(crate) use memory::*;
+pub(crate) use module::*;
+pub(crate) use stream::*;

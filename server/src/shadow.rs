@@ -1,0 +1,18 @@
+//! Shadow memory: what a session holds on behalf of its client, and where the client's claims about
+//! it are checked.
+
+pub(crate) mod contexts;
+pub mod handles;
+pub(crate) mod landings;
+#[expect(
+    unsafe_code,
+    reason = "maps host memory that links write to and drivers read from"
+)]
+pub(crate) mod mapping;
+pub mod ranges;
+pub(crate) mod retire;
+#[expect(
+    unsafe_code,
+    reason = "names memory of the slab to the link that writes there"
+)]
+pub mod slab;

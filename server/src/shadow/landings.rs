@@ -1,0 +1,320 @@
+//! Copies to client memory that the client does not wait for: staged here in stream order, put to
+//! the client once the GPU has done them.
+//!
+//! Whoever has waited for the GPU on the client's behalf puts what is complete before it replies
+//! ([`Landings::settle`]); so a synchronisation never answers before the bytes that it covers, and
+//! never waits for the copies of another stream. A thread of its own, made on first need, puts the
+//! rest in order, so that staging memory comes back when nobody synchronises.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use flexdirect_transport::Span;
+use flexdirect_wire::abi::CuEvent;
+use flexdirect_wire::limits::CHUNK_LEN;
+use flexdirect_wire::{CuResult, ShadowHandle};
+
+use super::mapping::Mapping;
+use crate::driver::Driver;
+use crate::driver::steps::Progress;
+use crate::session::{Seat, Session};
+
+/// Staging memory and the copies that are in it.
+pub(crate) struct Landings {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    staging: Arc<Mapping>,
+    /// Free chunks of each class, by offset.
+    free: [Vec<usize>; CLASSES.len()],
+    entries: VecDeque<Landing>,
+    /// Puts that threads are at.
+    putting: usize,
+    /// Entry whose event the thread waits for: its event stays out of the pool meanwhile.
+    watched: Option<u64>,
+    next: u64,
+    has_thread: bool,
+    is_closed: bool,
+}
+
+/// A chunk of staging memory. Given back by [`Landings::give`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunk {
+    /// First byte.
+    pub(crate) address: *mut u8,
+    offset: usize,
+    class: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Landing {
+    number: u64,
+    context: ShadowHandle,
+    event: CuEvent,
+    offset: usize,
+    class: usize,
+    target: Span,
+}
+
+impl fmt::Debug for Landings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Landings")
+            .field("staging", &self.lock().staging)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Landings {
+    /// Maps the staging memory.
+    ///
+    /// # Errors
+    /// What `mmap` says.
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut free: [Vec<usize>; CLASSES.len()] = std::array::from_fn(|_| Vec::new());
+        let mut offset = 0;
+        for (free, (len, count)) in free.iter_mut().zip(CLASSES) {
+            for _ in 0..count {
+                free.push(offset);
+                offset += len;
+            }
+        }
+        let state = State {
+            staging: Arc::new(Mapping::new(STAGING_LEN)?),
+            free,
+            entries: VecDeque::new(),
+            putting: 0,
+            watched: None,
+            next: 0,
+            has_thread: false,
+            is_closed: false,
+        };
+        Ok(Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// Whether no copy waits to be put.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.entries.is_empty() && state.putting == 0
+    }
+
+    /// A chunk for `len` bytes (at most [`CHUNK_LEN`]); waits until there is one. None when the
+    /// session ends.
+    pub(crate) fn take(&self, len: usize) -> Option<Chunk> {
+        let mut state = self.lock();
+        loop {
+            if state.is_closed {
+                return None;
+            }
+            if let Some(chunk) = state.pick(len) {
+                return Some(chunk);
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A chunk for `len` bytes, if one is free now.
+    pub(crate) fn try_take(&self, len: usize) -> Option<Chunk> {
+        self.lock().pick(len)
+    }
+
+    /// Gives a chunk back.
+    pub(crate) fn give(&self, chunk: Chunk) {
+        self.lock().free[chunk.class].push(chunk.offset);
+        self.changed.notify_all();
+    }
+
+    /// The bytes of a chunk.
+    pub(crate) fn read(&self, chunk: Chunk, len: usize) -> Vec<u8> {
+        let staging = Arc::clone(&self.lock().staging);
+        staging.read(chunk.offset, len).unwrap_or_default()
+    }
+
+    /// A copy into `chunk` is done when `event` has happened; then its bytes go to `target`.
+    pub(crate) fn push(
+        session: &Arc<Session>,
+        context: ShadowHandle,
+        event: CuEvent,
+        chunk: Chunk,
+        target: Span,
+    ) {
+        let landings = &session.landings;
+        let mut state = landings.lock();
+        let number = state.next;
+        state.next += 1;
+        let Chunk { offset, class, .. } = chunk;
+        state.entries.push_back(Landing {
+            number,
+            context,
+            event,
+            offset,
+            class,
+            target,
+        });
+        if !state.has_thread && !state.is_closed {
+            state.has_thread = true;
+            let own = Arc::clone(session);
+            session.spawn("landings", move || own.landings.run(&own));
+        }
+        drop(state);
+        landings.changed.notify_all();
+    }
+
+    /// Puts every copy that the GPU has done, and returns when all of them have been put. Not to be
+    /// called from the thread that receives.
+    pub(crate) fn settle(&self, session: &Session) {
+        let mut state = self.lock();
+        let mut at = 0;
+        while let Some(&entry) = state.entries.get(at) {
+            match session.driver.query_event(entry.event) {
+                Ok(Progress::Busy) => at += 1,
+                done => {
+                    state.entries.remove(at);
+                    state = self.put(session, state, entry, done.is_ok());
+                    // Others may have taken entries meanwhile.
+                    at = 0;
+                }
+            }
+        }
+        while state.putting > 0 && !state.is_closed {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends every wait.
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Pins the staging memory, so that copies into it are asynchronous.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub(crate) fn pin(&self, driver: &Driver) -> CuResult {
+        self.lock().staging.pin(driver)
+    }
+
+    /// Undoes [`Landings::pin`].
+    pub(crate) fn unpin(&self, driver: &Driver) {
+        self.lock().staging.unpin(driver);
+    }
+
+    /// Stages in other memory, unless some of the present one is in use.
+    pub(crate) fn replace(&self, memory: Mapping) {
+        let mut state = self.lock();
+        let is_unused = state
+            .free
+            .iter()
+            .zip(CLASSES)
+            .all(|(free, (_, count))| free.len() == count);
+        if is_unused && memory.len() == STAGING_LEN {
+            state.staging = Arc::new(memory);
+        }
+    }
+
+    fn run(&self, session: &Arc<Session>) {
+        let mut seat = Seat::default();
+        while let Some(entry) = self.watch() {
+            let done = seat
+                .enter(session, entry.context)
+                .and_then(|_| session.driver.synchronize_event(entry.event));
+            let mut state = self.lock();
+            state.watched = None;
+            let at = state
+                .entries
+                .iter()
+                .position(|other| other.number == entry.number);
+            match at.and_then(|at| state.entries.remove(at)) {
+                Some(entry) => drop(self.put(session, state, entry, done.is_ok())),
+                None => {
+                    drop(state);
+                    session.tables().give_event(entry.context, entry.event);
+                }
+            }
+        }
+    }
+
+    fn watch(&self) -> Option<Landing> {
+        let mut state = self.lock();
+        loop {
+            if state.is_closed {
+                return None;
+            }
+            if let Some(&entry) = state.entries.front() {
+                state.watched = Some(entry.number);
+                return Some(entry);
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Puts one entry that is out of the list, unlocked meanwhile.
+    fn put<'a>(
+        &'a self,
+        session: &Session,
+        mut state: MutexGuard<'a, State>,
+        entry: Landing,
+        is_done: bool,
+    ) -> MutexGuard<'a, State> {
+        state.putting += 1;
+        let staging = Arc::clone(&state.staging);
+        let is_watched = state.watched == Some(entry.number);
+        drop(state);
+        if is_done {
+            let len = usize::try_from(entry.target.len).unwrap_or(0);
+            let bytes = staging.read(entry.offset, len).unwrap_or_default();
+            if let Err(error) = session.link.put(entry.target, &bytes) {
+                tracing::debug!("bytes for the client are lost: {error}");
+            }
+        }
+        if !is_watched {
+            session.tables().give_event(entry.context, entry.event);
+        }
+        let mut state = self.lock();
+        state.putting -= 1;
+        state.free[entry.class].push(entry.offset);
+        self.changed.notify_all();
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn pick(&mut self, len: usize) -> Option<Chunk> {
+        let class = CLASSES
+            .iter()
+            .position(|&(chunk_len, _)| len <= chunk_len)?;
+        let offset = self.free[class].pop()?;
+        let address = self.staging.slice(offset, CLASSES[class].0)?;
+        Some(Chunk {
+            address,
+            offset,
+            class,
+        })
+    }
+}
+
+/// Length and number of the chunks: small copies are many, large ones overlap a few pieces.
+const CLASSES: [(usize, usize); 2] = [(16 << 10, 512), (CHUNK_LEN, 24)];
+
+/// Bytes of staging memory.
+pub(crate) const STAGING_LEN: usize = CLASSES[0].0 * CLASSES[0].1 + CLASSES[1].0 * CLASSES[1].1;
