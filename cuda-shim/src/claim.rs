@@ -1,0 +1,191 @@
+//! Claim on return: the client reserves the address ranges that the worker's driver gave out.
+//!
+//! A device pointer of the application is the worker's, unchanged. So that no memory of the client
+//! can ever have the same address, each range is mapped here without access. Reservations are
+//! coarse and stay for the life of the process: a driver gives out the same addresses again and
+//! again, and then there is nothing left to do.
+
+use std::collections::BTreeMap;
+use std::ptr;
+
+/// Reserved address ranges: start to end, neither overlapping nor touching.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    ranges: BTreeMap<u64, u64>,
+}
+
+/// Memory of the client lies where the worker's does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict;
+
+impl Claims {
+    /// Reserves `len` bytes from `address` on, as far as they are not reserved yet.
+    ///
+    /// # Errors
+    /// [`Conflict`] when the client uses some of them. What else was reserved for this stays so.
+    pub(crate) fn claim(&mut self, address: u64, len: u64) -> Result<(), Conflict> {
+        let end = address
+            .checked_add(len)
+            .filter(|&end| end < ADDRESS_MAX)
+            .ok_or(Conflict)?;
+        let coarse = (address - address % COARSE, end.next_multiple_of(COARSE));
+        if self.fill(coarse).is_ok() {
+            return Ok(());
+        }
+        // A neighbour within the coarse range is no conflict.
+        self.fill((address - address % PAGE, end.next_multiple_of(PAGE)))
+    }
+
+    fn fill(&mut self, (start, end): (u64, u64)) -> Result<(), Conflict> {
+        for (gap_start, gap_end) in self.gaps(start, end) {
+            if !reserve(gap_start, gap_end - gap_start) {
+                return Err(Conflict);
+            }
+            self.add(gap_start, gap_end);
+        }
+        Ok(())
+    }
+
+    /// Parts of a range that are not reserved.
+    fn gaps(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        let mut gaps = Vec::new();
+        let mut at = start;
+        if let Some((_, &before_end)) = self.ranges.range(..=start).next_back() {
+            at = at.max(before_end);
+        }
+        for (&range_start, &range_end) in self.ranges.range(start..end) {
+            if at < range_start {
+                gaps.push((at, range_start));
+            }
+            at = at.max(range_end);
+        }
+        if at < end {
+            gaps.push((at, end));
+        }
+        gaps
+    }
+
+    /// Notes a reserved range and joins it with its neighbours.
+    fn add(&mut self, mut start: u64, mut end: u64) {
+        if let Some((&before, &before_end)) = self.ranges.range(..start).next_back()
+            && before_end == start
+        {
+            start = before;
+        }
+        if let Some(after_end) = self.ranges.remove(&end) {
+            end = after_end;
+        }
+        self.ranges.insert(start, end);
+    }
+}
+
+/// Maps a range without access, if nothing of the process is there.
+fn reserve(address: u64, len: u64) -> bool {
+    let (Ok(at), Ok(len)) = (usize::try_from(address), usize::try_from(len)) else {
+        return false;
+    };
+    let wanted = ptr::without_provenance_mut(at);
+    let flags =
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: MAP_FIXED_NOREPLACE replaces no mapping, so no memory in use changes.
+    let mapped = unsafe { libc::mmap(wanted, len, libc::PROT_NONE, flags, -1, 0) };
+    if mapped == libc::MAP_FAILED {
+        return false;
+    }
+    if mapped != wanted {
+        // A kernel before 4.17 takes the address as a hint.
+        // SAFETY: this mapping was made just now and nobody knows of it.
+        unsafe { libc::munmap(mapped, len) };
+        return false;
+    }
+    true
+}
+
+/// Granularity of reservations: that of the driver's own pages of device memory.
+const COARSE: u64 = 2 << 20;
+const PAGE: u64 = 4 << 10;
+/// End of the addresses that a process can have.
+const ADDRESS_MAX: u64 = 1 << 47;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An address range that nothing uses just now.
+    fn free_range(len: usize) -> u64 {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping, unmapped at once.
+        unsafe {
+            let mapped = libc::mmap(ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0);
+            assert_ne!(mapped, libc::MAP_FAILED);
+            libc::munmap(mapped, len);
+            (mapped as u64).next_multiple_of(COARSE)
+        }
+    }
+
+    /// Whether a page of the process is at this address.
+    fn is_mapped(address: u64) -> bool {
+        let mut residence = 0u8;
+        let page = ptr::without_provenance_mut(usize::try_from(address).unwrap());
+        // SAFETY: mincore only looks, and writes one byte for one page.
+        let result = unsafe { libc::mincore(page, 4096, &raw mut residence) };
+        result == 0
+    }
+
+    #[test]
+    fn a_claimed_range_is_nobody_elses() {
+        let base = free_range(32 << 20);
+        let mut claims = Claims::default();
+        assert_eq!(claims.claim(base + 4096, 100), Ok(()));
+        assert!(is_mapped(base), "the whole coarse range is taken");
+        assert!(is_mapped(base + COARSE - PAGE));
+        assert_eq!(
+            claims.claim(base + 4096, 100),
+            Ok(()),
+            "again: nothing to do"
+        );
+        assert_eq!(
+            claims.claim(base + COARSE / 2, COARSE),
+            Ok(()),
+            "grows over its end"
+        );
+        assert_eq!(claims.ranges.len(), 1, "neighbours are one");
+        assert_eq!(claims.ranges.get(&base), Some(&(base + 2 * COARSE)));
+    }
+
+    #[test]
+    fn memory_of_the_client_is_a_conflict() {
+        let base = free_range(32 << 20);
+        assert!(
+            reserve(base + COARSE + PAGE, PAGE),
+            "stands for memory of the application"
+        );
+        let mut claims = Claims::default();
+        assert_eq!(claims.claim(base + COARSE, 2 * PAGE), Err(Conflict));
+        assert_eq!(
+            claims.claim(base + COARSE, PAGE),
+            Ok(()),
+            "the page before it is free"
+        );
+        assert_eq!(claims.claim(base, COARSE), Ok(()));
+        assert_eq!(
+            claims.claim(u64::MAX - 10, 100),
+            Err(Conflict),
+            "no address at all"
+        );
+        assert_eq!(claims.claim(ADDRESS_MAX, 1), Err(Conflict));
+    }
+
+    #[test]
+    fn gaps_are_what_is_missing() {
+        let mut claims = Claims::default();
+        claims.add(10, 20);
+        claims.add(30, 40);
+        assert_eq!(claims.gaps(0, 50), [(0, 10), (20, 30), (40, 50)]);
+        assert_eq!(claims.gaps(12, 18), []);
+        assert_eq!(claims.gaps(15, 35), [(20, 30)]);
+        claims.add(20, 30);
+        assert_eq!(claims.ranges.len(), 1);
+        assert_eq!(claims.gaps(5, 45), [(5, 10), (40, 45)]);
+    }
+}

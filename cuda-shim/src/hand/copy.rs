@@ -1,0 +1,298 @@
+//! Copies: which way a copy goes is read off the range table, and so is the proof of its bounds.
+//!
+//! Few bytes travel inside the record or reply. Many go by the bulk path: to the worker through its
+//! slab, piece by piece; to the client into the application's memory itself, which is named to the
+//! link as a landing for as long as the copy takes.
+
+#![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
+
+use std::ffi::c_void;
+use std::ptr;
+
+use flexdirect_wire::abi::{CuDevicePtr, CuError, CuResult, CuStream, InBytes, OutBytes};
+use flexdirect_wire::body::HostCopy;
+use flexdirect_wire::call::op;
+use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
+use flexdirect_wire::param::Param;
+use flexdirect_wire::record::WireError;
+
+use super::stream::{Target, target};
+use crate::process::{Process, process};
+use crate::session::Landing;
+
+/// One copy between any two addresses.
+#[derive(Clone, Copy, Debug)]
+struct Copy {
+    process: &'static Process,
+    stream: Target,
+    /// Whether the call is an asynchronous one.
+    is_async: bool,
+}
+
+/// What the application claims an address to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claimed {
+    Device,
+    /// Any address: with unified addressing a host argument may be device memory as well.
+    Any,
+}
+
+impl Copy {
+    /// `stream` is none for a synchronous copy, which goes by the default stream.
+    fn new(stream: Option<CuStream>) -> Result<Self, CuError> {
+        let process = process()?;
+        let is_async = stream.is_some();
+        Ok(Self {
+            process,
+            stream: target(process, stream.unwrap_or_default())?,
+            is_async,
+        })
+    }
+
+    /// Copies `len` bytes.
+    fn run(self, to: (u64, Claimed), from: (u64, Claimed), len: usize) -> CuResult {
+        if len == 0 {
+            return Ok(());
+        }
+        let (to_device, from_device) = {
+            let ranges = self.process.ranges();
+            let check = |(address, claimed): (u64, Claimed)| {
+                let is_device = ranges.find(address).is_some_and(|range| range.is_device());
+                if is_device || claimed == Claimed::Device {
+                    ranges.device(address, len as u64)?;
+                }
+                if address == 0 {
+                    Err(CuError::INVALID_VALUE)
+                } else {
+                    Ok(is_device)
+                }
+            };
+            (check(to)?, check(from)?)
+        };
+        match (to_device, from_device) {
+            (true, true) => self.within_device(to.0, from.0, len),
+            (true, false) => self.to_device(to.0, address(from.0), len),
+            (false, true) => self.to_host(address(to.0), from.0, len),
+            (false, false) => self.within_host(address(to.0), address(from.0), len),
+        }
+    }
+
+    fn within_device(self, to: u64, from: u64, len: usize) -> CuResult {
+        let is_plain = !self.is_async && self.stream.handle == 0;
+        let op = if is_plain {
+            op::cuMemcpyDtoD_v2
+        } else {
+            op::cuMemcpyDtoDAsync_v2
+        };
+        self.stream.post(self.process, op, |record| {
+            CuDevicePtr(to).send(record)?;
+            CuDevicePtr(from).send(record)?;
+            len.send(record)?;
+            if !is_plain {
+                CuStream(self.stream.handle).send(record)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Has read all of the source when it returns, pinned or not.
+    fn to_device(self, to: u64, from: *mut u8, len: usize) -> CuResult {
+        if self
+            .process
+            .session
+            .landings()
+            .is_pending(from as u64, len as u64)
+        {
+            // The source is what an earlier copy writes to: the stream comes to this one after it.
+            super::stream::synchronise(self.process, self.stream)?;
+        }
+        let op = if self.is_async {
+            op::cuMemcpyHtoDAsync_v2
+        } else {
+            op::cuMemcpyHtoD_v2
+        };
+        // SAFETY: the application says that `len` bytes can be read from there and do not change
+        // during the call; no address of the range is device memory, which could not be read.
+        let bytes = unsafe { std::slice::from_raw_parts(from.cast_const(), len) };
+        if len <= INLINE_LEN_MAX {
+            return self.stream.post(self.process, op, |record| {
+                record.put(&self.body(to, len, 0, true));
+                record.raw(bytes);
+                Ok(())
+            });
+        }
+        let mut device = to;
+        for piece in bytes.chunks(CHUNK_LEN) {
+            let position = self.process.session.stage(piece)?;
+            self.stream.post(self.process, op, |record| {
+                record.put(&self.body(device, piece.len(), position, false));
+                Ok(())
+            })?;
+            device += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn to_host(self, to: *mut u8, from: u64, len: usize) -> CuResult {
+        let is_pinned = self.process.ranges().is_pinned(to as u64, len as u64);
+        if self.is_async && is_pinned {
+            return self.to_pinned(to, from, len);
+        }
+        // To pageable memory CUDA copies synchronously as well.
+        if len <= INLINE_LEN_MAX {
+            self.to_host_inline(to, from, len)
+        } else {
+            self.land(to, from, len)
+        }
+    }
+
+    fn to_host_inline(self, to: *mut u8, from: u64, len: usize) -> CuResult {
+        let reply = self
+            .stream
+            .call(self.process, op::cuMemcpyDtoH_v2, |record| {
+                record.put(&self.body(from, len, 0, true));
+                Ok(())
+            })?;
+        let broken = |error| self.process.session.broken(&error);
+        let bytes = reply.body()?.raw(len).map_err(broken)?;
+        // SAFETY: the application says that `len` bytes can be written there; `bytes` has as many
+        // and is memory of ours.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, len) };
+        Ok(())
+    }
+
+    /// The worker puts the bytes to the application's memory before it replies.
+    fn land(self, to: *mut u8, from: u64, len: usize) -> CuResult {
+        let session = &self.process.session;
+        // SAFETY: the application lets the call write `len` bytes there until it returns. It
+        // returns after the reply, or after the session's thread has declared the session dead, and
+        // gives the landing up first.
+        let landing = unsafe { Landing::new(to, len as u64) };
+        let number = session.landings().enter(landing);
+        let reply = self
+            .stream
+            .call(self.process, op::cuMemcpyDtoH_v2, |record| {
+                record.put(&self.body(from, len, number, false));
+                Ok(())
+            });
+        let is_whole = session.landings().give_up(number);
+        let result = reply?.check();
+        if result.is_ok() && !is_whole {
+            let what = "copy that was reported";
+            return Err(session.broken(&WireError::Short { what, missing: len }));
+        }
+        result
+    }
+
+    /// The worker puts the bytes there when the stream reaches the copy.
+    fn to_pinned(self, to: *mut u8, from: u64, len: usize) -> CuResult {
+        let session = &self.process.session;
+        // SAFETY: it is pinned memory of ours, which is not given back while a landing in it is
+        // pending.
+        let landing = unsafe { Landing::new(to, len as u64) };
+        let number = session.landings().enter(landing);
+        let posted = self
+            .stream
+            .post(self.process, op::cuMemcpyDtoHAsync_v2, |record| {
+                record.put(&self.body(from, len, number, false));
+                Ok(())
+            });
+        if posted.is_err() {
+            session.landings().give_up(number);
+        }
+        posted
+    }
+
+    fn within_host(self, to: *mut u8, from: *mut u8, len: usize) -> CuResult {
+        // What the stream still copies may be what is copied on.
+        super::stream::synchronise(self.process, self.stream)?;
+        // SAFETY: the application says that these bytes can be read and written, and they are no
+        // device memory; they may overlap.
+        unsafe { ptr::copy(from.cast_const(), to, len) };
+        Ok(())
+    }
+
+    fn body(self, device: u64, len: usize, position: u64, is_inline: bool) -> HostCopy {
+        HostCopy {
+            device,
+            len: len as u64,
+            stream: self.stream.handle,
+            position,
+            inline: u32::from(is_inline),
+            is_async: u32::from(self.is_async),
+        }
+    }
+}
+
+fn address(address: u64) -> *mut u8 {
+    ptr::with_exposed_provenance_mut(usize::try_from(address).expect("addresses have 64 bits"))
+}
+
+fn any(address: *mut c_void) -> (u64, Claimed) {
+    (address as u64, Claimed::Any)
+}
+
+fn device(address: CuDevicePtr) -> (u64, Claimed) {
+    (address.0, Claimed::Device)
+}
+
+pub(crate) fn cuMemcpyHtoD_v2(
+    dst_device: CuDevicePtr,
+    src_host: InBytes,
+    byte_count: usize,
+) -> CuResult {
+    Copy::new(None)?.run(device(dst_device), any(src_host.0), byte_count)
+}
+
+pub(crate) fn cuMemcpyDtoH_v2(
+    dst_host: OutBytes,
+    src_device: CuDevicePtr,
+    byte_count: usize,
+) -> CuResult {
+    Copy::new(None)?.run(any(dst_host.0), device(src_device), byte_count)
+}
+
+pub(crate) fn cuMemcpyDtoD_v2(
+    dst_device: CuDevicePtr,
+    src_device: CuDevicePtr,
+    byte_count: usize,
+) -> CuResult {
+    Copy::new(None)?.run(device(dst_device), device(src_device), byte_count)
+}
+
+pub(crate) fn cuMemcpyHtoDAsync_v2(
+    dst_device: CuDevicePtr,
+    src_host: InBytes,
+    byte_count: usize,
+    stream: CuStream,
+) -> CuResult {
+    Copy::new(Some(stream))?.run(device(dst_device), any(src_host.0), byte_count)
+}
+
+pub(crate) fn cuMemcpyDtoHAsync_v2(
+    dst_host: OutBytes,
+    src_device: CuDevicePtr,
+    byte_count: usize,
+    stream: CuStream,
+) -> CuResult {
+    Copy::new(Some(stream))?.run(any(dst_host.0), device(src_device), byte_count)
+}
+
+pub(crate) fn cuMemcpyDtoDAsync_v2(
+    dst_device: CuDevicePtr,
+    src_device: CuDevicePtr,
+    byte_count: usize,
+    stream: CuStream,
+) -> CuResult {
+    Copy::new(Some(stream))?.run(device(dst_device), device(src_device), byte_count)
+}
+
+/// `cuMemcpy` and, with a stream, `cuMemcpyAsync`.
+pub(crate) fn copy_between(
+    to: CuDevicePtr,
+    from: CuDevicePtr,
+    len: usize,
+    stream: Option<CuStream>,
+) -> CuResult {
+    Copy::new(stream)?.run((to.0, Claimed::Any), (from.0, Claimed::Any), len)
+}

@@ -1,0 +1,29 @@
+//! Calls that are answered here: nothing of their own crosses.
+//!
+//! Some become another call that does, once it is known which: a copy between any two addresses, a
+//! module that lies in a file.
+
+mod context;
+mod device;
+mod files;
+mod function;
+#[expect(unsafe_code, reason = "maps and unmaps pinned host memory")]
+mod pinned;
+mod pointer;
+mod procs;
+mod stream;
+#[expect(
+    unsafe_code,
+    reason = "takes an image from a runtime, by a table of its own"
+)]
+mod tables;
+
+pub(crate) use context::*;
+pub(crate) use device::*;
+pub(crate) use files::*;
+pub(crate) use function::*;
+pub(crate) use pinned::*;
+pub(crate) use pointer::*;
+pub(crate) use procs::*;
+pub(crate) use stream::*;
+pub(crate) use tables::cuGetExportTable;

@@ -1,0 +1,186 @@
+//! The range table: which addresses of this process are device memory and which pinned host memory.
+//!
+//! Device and host addresses share one space, so the direction of a copy, the proof of a copy's or
+//! memset's bounds and every pointer attribute come from this table and never from the worker.
+
+use std::collections::BTreeMap;
+
+use flexdirect_wire::abi::CuError;
+
+/// What an address range is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An allocation of device memory, to be freed by its base address.
+    Device,
+    /// A variable of a module: freed with the module of this handle.
+    Global(u64),
+    /// Pinned host memory, allocated with these flags.
+    Pinned(u32),
+}
+
+/// One range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    /// First address.
+    pub(crate) start: u64,
+    /// Bytes.
+    pub(crate) len: u64,
+    pub(crate) kind: Kind,
+    /// Context in which it was made.
+    pub(crate) context: u64,
+    /// Device ordinal as the application sees it.
+    pub(crate) ordinal: usize,
+    /// Number of the allocation, unique in the process.
+    pub(crate) id: u64,
+}
+
+impl Range {
+    /// Whether it is device memory.
+    pub(crate) fn is_device(&self) -> bool {
+        !matches!(self.kind, Kind::Pinned(_))
+    }
+
+    fn holds(&self, address: u64, len: u64) -> bool {
+        let offset = address - self.start;
+        offset < self.len && len <= self.len - offset
+    }
+}
+
+/// Every range, by its first address. Ranges do not overlap, but for a variable in another.
+#[derive(Debug, Default)]
+pub(crate) struct Ranges {
+    by_start: BTreeMap<u64, Range>,
+    last_id: u64,
+}
+
+impl Ranges {
+    /// Takes a range in; its number is chosen here.
+    pub(crate) fn insert(&mut self, mut range: Range) {
+        self.last_id += 1;
+        range.id = self.last_id;
+        self.by_start.insert(range.start, range);
+    }
+
+    /// The range that an address lies in.
+    pub(crate) fn find(&self, address: u64) -> Option<&Range> {
+        let (_, range) = self.by_start.range(..=address).next_back()?;
+        range.holds(address, 1).then_some(range)
+    }
+
+    /// The device range that all of `len` bytes from `address` on lie in.
+    ///
+    /// # Errors
+    /// `INVALID_VALUE` when there is none: the proof that a posted copy or memset needs.
+    pub(crate) fn device(&self, address: u64, len: u64) -> Result<&Range, CuError> {
+        let range = self.find(address).filter(|range| range.is_device());
+        range
+            .filter(|range| range.holds(address, len))
+            .ok_or(CuError::INVALID_VALUE)
+    }
+
+    /// Whether all of `len` bytes from `address` on are pinned host memory.
+    pub(crate) fn is_pinned(&self, address: u64, len: u64) -> bool {
+        self.find(address)
+            .is_some_and(|range| !range.is_device() && range.holds(address, len))
+    }
+
+    /// Takes out the range that starts at `address`, if it `fits`.
+    pub(crate) fn remove(&mut self, address: u64, fits: impl Fn(Kind) -> bool) -> Option<Range> {
+        let range = *self.by_start.get(&address)?;
+        if !fits(range.kind) {
+            return None;
+        }
+        self.by_start.remove(&address)
+    }
+
+    /// Takes out all ranges that `ends` chooses.
+    pub(crate) fn remove_all(&mut self, ends: impl Fn(&Range) -> bool) {
+        self.by_start.retain(|_, range| !ends(range));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn range(start: u64, len: u64, kind: Kind) -> Range {
+        Range {
+            start,
+            len,
+            kind,
+            context: 1,
+            ordinal: 0,
+            id: 0,
+        }
+    }
+
+    fn ranges() -> Ranges {
+        let mut ranges = Ranges::default();
+        ranges.insert(range(0x1000, 0x100, Kind::Device));
+        ranges.insert(range(0x1100, 0x100, Kind::Pinned(0)));
+        ranges.insert(range(0x2000, 4, Kind::Global(7)));
+        ranges
+    }
+
+    #[test]
+    fn an_address_is_in_its_range_only() {
+        let ranges = ranges();
+        assert_eq!(ranges.find(0xfff), None);
+        assert_eq!(ranges.find(0x1000).unwrap().id, 1);
+        assert_eq!(ranges.find(0x10ff).unwrap().id, 1);
+        assert_eq!(ranges.find(0x1100).unwrap().id, 2);
+        assert_eq!(ranges.find(0x1200), None);
+        assert_eq!(ranges.find(u64::MAX), None);
+    }
+
+    #[test]
+    fn bounds_are_proved() {
+        let ranges = ranges();
+        assert!(ranges.device(0x1000, 0x100).is_ok());
+        assert_eq!(ranges.device(0x1000, 0x101), Err(CuError::INVALID_VALUE));
+        assert_eq!(ranges.device(0x1001, u64::MAX), Err(CuError::INVALID_VALUE));
+        assert_eq!(
+            ranges.device(0x1100, 1),
+            Err(CuError::INVALID_VALUE),
+            "pinned is not device"
+        );
+        assert!(ranges.is_pinned(0x1180, 0x80));
+        assert!(!ranges.is_pinned(0x1180, 0x81));
+    }
+
+    #[test]
+    fn a_range_is_freed_once_by_its_base() {
+        let mut ranges = ranges();
+        let is_device = |kind| kind == Kind::Device;
+        assert_eq!(ranges.remove(0x1001, is_device), None);
+        assert_eq!(
+            ranges.remove(0x2000, is_device),
+            None,
+            "a variable is not freed"
+        );
+        assert!(ranges.remove(0x1000, is_device).is_some());
+        assert_eq!(ranges.remove(0x1000, is_device), None);
+        ranges.remove_all(|range| range.kind == Kind::Global(7));
+        assert_eq!(ranges.find(0x2000), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_agrees_with_a_list(
+            starts in proptest::collection::btree_set(0u64..64, 0..20),
+            address in 0u64..2048,
+            len in 0u64..64,
+        ) {
+            let mut ranges = Ranges::default();
+            let list: Vec<_> = starts.iter().map(|&start| (start * 32, 1 + start % 32)).collect();
+            for &(start, len) in &list {
+                ranges.insert(range(start, len, Kind::Device));
+            }
+            let inside = |&&(start, end): &&(u64, u64)| {
+                start <= address && address < start + end && address + len <= start + end
+            };
+            prop_assert_eq!(ranges.device(address, len).is_ok(), list.iter().any(|r| inside(&r)));
+        }
+    }
+}

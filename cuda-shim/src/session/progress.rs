@@ -1,0 +1,151 @@
+//! The one thread of the session: takes what the link delivers, and declares its death.
+//!
+//! It runs no code of the application, blocks all signals (they are the application's) and never
+//! waits for anything but the link.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use flexdirect_transport::{Destination, Error, Lanes, Sink, Span};
+use flexdirect_wire::body::{Side, side};
+use flexdirect_wire::record::{ReplyHeader, split_reply};
+use nix::sys::signal::SigSet;
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::{Reply, Session, lock};
+use crate::{clock, lifetime, log};
+
+/// Starts the thread.
+pub(super) fn spawn(session: Arc<Session>) -> std::io::Result<()> {
+    // Blocked here before it starts, so that there is no moment in which it could take one.
+    let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
+    let spawned = std::thread::Builder::new()
+        .name("flexdirect-io".to_owned())
+        .spawn(move || run(&session));
+    before.thread_set_mask()?;
+    spawned.map(drop)
+}
+
+fn run(session: &Session) {
+    let mut inbox = Inbox { session };
+    let error = loop {
+        if let Err(error) = session.link.receive(Lanes::Both, &mut inbox) {
+            break error;
+        }
+    };
+    session.die(&error);
+}
+
+struct Inbox<'a> {
+    session: &'a Session,
+}
+
+impl Sink for Inbox<'_> {
+    fn batch(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let mut rest = bytes;
+        let mut executed = 0;
+        while !rest.is_empty() {
+            let reply =
+                split_reply(&mut rest).map_err(|error| Error::protocol(error.to_string()))?;
+            executed = executed.max(reply.header.executed);
+            if reply.header.sequence != 0 {
+                self.session.take_reply(&reply.header, reply.body)?;
+            }
+        }
+        self.session.take_acknowledgement(executed)
+    }
+
+    fn destination(&mut self, span: Span) -> Result<Destination, Error> {
+        self.session.landings().destination(span)
+    }
+
+    fn landed(&mut self, span: Span) -> Result<(), Error> {
+        self.session.landings().landed(span);
+        Ok(())
+    }
+
+    fn side(&mut self, message: &[u8]) -> Result<(), Error> {
+        let message = Side::read_from_bytes(message)
+            .map_err(|_| Error::protocol(format!("side message of {} bytes", message.len())))?;
+        match message.kind {
+            side::SLAB_FREE if !self.session.slab.free(message.a) => Err(Error::protocol(format!(
+                "slab freed up to {}, out of order",
+                message.a
+            ))),
+            side::PING => {
+                let answer = Side {
+                    kind: side::PONG,
+                    ..message
+                };
+                self.session.link.post_side(answer.as_bytes())
+            }
+            // Those of a newer server have no meaning here.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Session {
+    fn take_reply(&self, header: &ReplyHeader, body: &[u8]) -> Result<(), Error> {
+        let waiter = {
+            let mut waiting = lock(&self.waiting);
+            let waiter = waiting.remove(&header.sequence);
+            let taken = waiting
+                .first_key_value()
+                .map_or(header.sequence, |(next, _)| next - 1);
+            self.replies_taken.fetch_max(taken, Ordering::Relaxed);
+            waiter
+        };
+        let Some(waiter) = waiter else {
+            let sequence = header.sequence;
+            return Err(Error::protocol(format!(
+                "reply to {sequence}, which nobody awaits"
+            )));
+        };
+        if header.status == 0 {
+            self.succeeded.store(true, Ordering::Relaxed);
+        }
+        let (status, deferred) = (header.status, header.deferred);
+        waiter.answer(Reply {
+            status,
+            deferred,
+            body: body.to_vec(),
+        });
+        Ok(())
+    }
+
+    /// Notes how far the worker has come and sends what has waited for that.
+    fn take_acknowledgement(&self, executed: u64) -> Result<(), Error> {
+        let mut submit = lock(&self.submit);
+        if !submit.acknowledge(executed) {
+            return Err(Error::protocol(format!(
+                "record {executed} executed before it was sent"
+            )));
+        }
+        self.room.notify_all();
+        drop(self.pump(submit));
+        Ok(())
+    }
+
+    /// Declares the session dead and wakes everybody: nothing is written to a landing any more.
+    fn die(&self, error: &Error) {
+        if self.dead.set(()).is_err() {
+            return;
+        }
+        if lifetime::is_running() && !self.is_closed.load(Ordering::Relaxed) {
+            log::error!(
+                "the session with {} ended at {} after {:.1} s: {error}; every CUDA call fails now",
+                self.server,
+                clock::now(),
+                self.started.elapsed().as_secs_f64(),
+            );
+        }
+        for (_, waiter) in std::mem::take(&mut *lock(&self.waiting)) {
+            waiter.die();
+        }
+        let submit = self.submit.lock().unwrap_or_else(PoisonError::into_inner);
+        self.room.notify_all();
+        drop(submit);
+        self.slab.wake();
+    }
+}
