@@ -1,4 +1,5 @@
-//! The GPU host's side: the daemon that grants leases and the worker that serves one client process.
+//! The GPU host's side: the daemon that grants leases and the worker that serves one client
+//! process.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

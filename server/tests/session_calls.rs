@@ -124,35 +124,43 @@ fn a_global_is_memory_of_its_module() {
 
 #[test]
 fn bulk_comes_back_as_it_went() {
-    let Some(mut client) = Client::connect(SHARE) else {
-        return;
-    };
-    // Longer than the slab, and no multiple of anything.
-    let data = pattern((9 << 20) + 12345);
-    let len = data.len() as u64;
-    let memory = client.alloc(len);
-    client.upload(op::cuMemcpyHtoD_v2, memory, &data, 0);
-    let region = client.landing(len);
-    let copy = HostCopy {
-        device: memory,
-        len,
-        position: region,
-        ..HostCopy::default()
-    };
-    client.ok(op::cuMemcpyDtoH_v2, |w| w.put(&copy));
-    assert!(
-        client.landed(region).unwrap() == data,
-        "in place before the reply"
-    );
-    client.drain_slab();
-    client.close();
+    for connect in [Client::connect, Client::connect_tcp] {
+        let Some(mut client) = connect(SHARE) else {
+            return;
+        };
+        // Longer than the slab, and no multiple of anything.
+        let data = pattern((9 << 20) + 12345);
+        let len = data.len() as u64;
+        let memory = client.alloc(len);
+        client.upload(op::cuMemcpyHtoD_v2, memory, &data, 0);
+        let region = client.landing(len);
+        let copy = HostCopy {
+            device: memory,
+            len,
+            position: region,
+            ..HostCopy::default()
+        };
+        client.ok(op::cuMemcpyDtoH_v2, |w| w.put(&copy));
+        assert!(
+            client.landed(region).unwrap() == data,
+            "in place before the reply"
+        );
+        client.drain_slab();
+        client.close();
+    }
 }
 
 #[test]
 fn an_asynchronous_copy_is_in_place_when_its_stream_is_synchronised() {
-    let Some(mut client) = Client::connect(SHARE) else {
-        return;
-    };
+    for connect in [Client::connect, Client::connect_tcp] {
+        let Some(client) = connect(SHARE) else {
+            return;
+        };
+        copy_asynchronously(client);
+    }
+}
+
+fn copy_asynchronously(mut client: Client) {
     let stream = handle(Kind::STREAM, 1);
     let create = Create {
         handle: stream,
@@ -468,6 +476,16 @@ fn what_a_reset_context_held_is_gone() {
     client.context = ShadowHandle::primary_context(0);
     let stale = client.call(op::cuEventQuery, |w| w.put(&One { value: event }));
     assert_eq!(stale.status, CuError::INVALID_HANDLE.code());
+    // A thread that has the ended context current still can do what needs none, and a copy that
+    // fails gives its piece of the slab back.
+    client.context = created;
+    client.upload(op::cuMemcpyHtoD_v2, memory, &pattern(1 << 20), 0);
+    client.drain_slab();
+    let next = client.call(op::cuCtxSynchronize, |_| {});
+    let code = CuError::INVALID_CONTEXT.code();
+    assert_eq!((next.status, next.deferred), (code, code));
+    client.load(op::cuLibraryLoadData, PTX);
+    client.context = ShadowHandle::primary_context(0);
     let primary = client.call(op::cuCtxDestroy_v2, |w| w.put(&One { value: 0 }));
     assert_eq!(primary.status, CuError::INVALID_CONTEXT.code());
     let reused = client.call(op::cuEventCreate, |w| {

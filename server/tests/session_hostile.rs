@@ -4,8 +4,8 @@
 mod session_client;
 
 use flexdirect_server::session::{End, Fault};
+use flexdirect_transport::Span;
 use flexdirect_transport::memory::Fault as LinkFault;
-use flexdirect_transport::{Link, Span};
 use flexdirect_wire::ShadowHandle;
 use flexdirect_wire::body::{HostCopy, ImageLoad, ImagePiece, Launch, session};
 use flexdirect_wire::call::{CALLS, Op, op};
@@ -74,7 +74,7 @@ fn a_record_that_is_cut_off_or_corrupt_ends_the_session() {
     ];
     for fault in faults {
         let Some(mut client) = connect() else { return };
-        client.link.inject(fault);
+        client.inject(fault);
         client.send(op::cuMemAlloc_v2, true, |w| w.u64(1));
         let end = client.ended();
         assert!(matches!(end, End::Fault(_)), "{fault:?}: {end:?}");
@@ -209,7 +209,7 @@ fn a_session_can_end_before_it_has_begun() {
     client.link.post_side(b"short").unwrap();
     assert_eq!(client.ended(), End::Fault(Fault::Side { len: 5 }));
     let mut client = connect().unwrap();
-    client.link.inject(LinkFault::BreakNextBulk(1000));
+    client.inject(LinkFault::BreakNextBulk(1000));
     let position = client.put(&[1; 4096]);
     assert_eq!(position, 0);
     assert!(matches!(client.ended(), End::Closed(_)));

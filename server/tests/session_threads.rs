@@ -199,8 +199,24 @@ fn what_a_dead_session_held_is_given_back() {
     let quota = std::sync::Arc::clone(&held.client.quota);
     assert!(quota.used() > 0);
     // What ends the kernel still arrives, with a call in the driver and a free behind the kernel.
-    held.client.link.inject(LinkFault::CloseAfter(1));
-    held.release();
+    // The batch that was answered last may count, so there are two.
+    held.client.inject(LinkFault::CloseAfter(2));
+    let (flag, stream) = (held.flag, held.other);
+    for _ in 0..2 {
+        let (device, is_async) = (flag, 1);
+        let copy = HostCopy {
+            device,
+            len: 4,
+            stream,
+            position: 0,
+            inline: 1,
+            is_async,
+        };
+        let _ = held.client.try_send(op::cuMemcpyHtoDAsync_v2, false, |w| {
+            w.put(&copy);
+            w.raw(&[1, 0, 0, 0]);
+        });
+    }
     assert!(matches!(held.client.ended(), End::Closed(_)));
     quota.wait_unused();
 }

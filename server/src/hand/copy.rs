@@ -33,10 +33,10 @@ pub(crate) fn cuMemcpyHtoDAsync_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
 
 fn to_device(call: &mut Call<'_>) -> Result<Step, Stop> {
     let copy = read(call)?;
-    call.context()?;
     if copy.inline == 0 {
         return from_slab(call, &copy);
     }
+    call.context()?;
     let len = usize::try_from(copy.len).unwrap_or(usize::MAX);
     if len > INLINE_LEN_MAX {
         return Err(call.bad("inline length", copy.len));
@@ -63,6 +63,7 @@ fn from_slab(call: &mut Call<'_>, copy: &HostCopy) -> Result<Step, Stop> {
     let piece = session.slab.take(copy.position, copy.len)?;
     let len = usize::try_from(copy.len).expect("a piece of the slab fits in memory");
     let started = (|| {
+        call.context()?;
         session.tables().ranges.check(copy.device, copy.len)?;
         let queue = call.use_queue(copy.stream)?;
         to_device_async(

@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use flexdirect_wire::body;
+use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::record::{Reader, Record, RecordHeader};
 use flexdirect_wire::{CuError, CuResult, ShadowHandle, abi};
 
@@ -31,7 +33,13 @@ impl Dispatcher {
     }
 
     /// Executes a record, or hands it to a helper.
-    pub(super) fn execute(&mut self, record: Record<'_>) -> Result<(), Fault> {
+    pub(super) fn execute(&mut self, mut record: Record<'_>) -> Result<(), Fault> {
+        let known = self
+            .seat
+            .enter(&self.session, ShadowHandle(record.header.context));
+        if known.is_err() && NEED_NO_CONTEXT.contains(&record.op()) {
+            record.header.context = 0;
+        }
         let header = record.header;
         self.body.clear();
         let result = match self.step(&record) {
@@ -139,6 +147,23 @@ fn finish(
         session.outbox.defer(header.thread, error);
     }
 }
+
+/// Calls that do without a context, or have to be begun to give back what they came with: a thread
+/// whose context is gone makes them as one that has none.
+const NEED_NO_CONTEXT: [Op; 12] = [
+    op::cuDevicePrimaryCtxRetain,
+    op::cuDevicePrimaryCtxReset,
+    op::cuDevicePrimaryCtxReset_v2,
+    op::cuCtxCreate_v2,
+    op::cuCtxCreate_v4,
+    op::cuCtxDestroy_v2,
+    op::cuLibraryLoadData,
+    op::cuLibraryUnload,
+    op::cuLibraryGetKernel,
+    op::cuMemcpyHtoD_v2,
+    op::cuMemcpyHtoDAsync_v2,
+    body::session::IMAGE_PIECE,
+];
 
 /// Unknown calls that are named in the log for each dispatcher: enough to see what is missing.
 const UNKNOWN_LOGGED_MAX: u32 = 16;

@@ -366,8 +366,8 @@ impl Tables {
         Ok(())
     }
 
-    /// A context is about to be entered, whose streams wait for no copy of the others by themselves.
-    /// Leaves any context current.
+    /// A context is about to be entered, whose streams wait for no copy of the others by
+    /// themselves. Leaves any context current.
     pub(crate) fn prepare_context(&mut self, driver: &Driver) {
         let names: Vec<_> = self
             .contexts

@@ -6,16 +6,16 @@
 )]
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use flexdirect_driver_abi::image::{Image, Kind as ImageKind};
-use flexdirect_server::driver::Driver;
 use flexdirect_server::session::{End, serve};
 use flexdirect_server::shadow::slab::Slab;
-use flexdirect_server::share::{OverShare, Quota, Usage};
-use flexdirect_transport::memory::{MemoryLink, pair};
+use flexdirect_transport::memory::{Fault, MemoryLink, pair};
+use flexdirect_transport::tcp::{Options, TcpLink};
 use flexdirect_transport::{Destination, Error, Lanes, Link, Sink, Span};
 use flexdirect_wire::ShadowHandle;
 use flexdirect_wire::body::{
@@ -26,87 +26,9 @@ use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::CHUNK_LEN;
 use flexdirect_wire::record::{Reader, RecordHeader, Writer, flags, split_reply};
 
-/// softgpu, opened once; none (with a line that says so) where it has not been built.
-pub fn driver() -> Option<Arc<Driver>> {
-    static DRIVER: OnceLock<Option<Arc<Driver>>> = OnceLock::new();
-    let driver = DRIVER.get_or_init(|| {
-        let path = library();
-        if !path.exists() {
-            eprintln!(
-                "skipped: {} is not there; cargo build -p softgpu",
-                path.display()
-            );
-            return None;
-        }
-        Some(Arc::new(Driver::open(&path).unwrap()))
-    });
-    driver.clone()
-}
+mod host;
 
-fn library() -> PathBuf {
-    if let Some(path) = std::env::var_os("SOFTGPU_LIBRARY") {
-        return path.into();
-    }
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.join("libsoftgpu_cuda.so")
-}
-
-/// A share that only this process draws on.
-#[derive(Debug)]
-pub struct TestQuota {
-    limit: u64,
-    used: Mutex<u64>,
-    released: Condvar,
-}
-
-impl TestQuota {
-    pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            used: Mutex::new(0),
-            released: Condvar::new(),
-        })
-    }
-
-    /// Returns when nothing is held any more.
-    pub fn wait_unused(&self) {
-        let used = self.used.lock().unwrap();
-        drop(self.released.wait_while(used, |used| *used > 0).unwrap());
-    }
-
-    pub fn used(&self) -> u64 {
-        *self.used.lock().unwrap()
-    }
-}
-
-impl Quota for TestQuota {
-    fn reserve(&self, _: u16, bytes: u64) -> Result<(), OverShare> {
-        let mut used = self.used.lock().unwrap();
-        if self.limit - *used < bytes {
-            return Err(OverShare {
-                asked: bytes,
-                used: *used,
-                limit: self.limit,
-            });
-        }
-        *used += bytes;
-        Ok(())
-    }
-
-    fn release(&self, _: u16, bytes: u64) {
-        *self.used.lock().unwrap() -= bytes;
-        self.released.notify_all();
-    }
-
-    fn usage(&self, _: u16) -> Usage {
-        Usage {
-            used: self.used(),
-            limit: self.limit,
-        }
-    }
-}
+pub use host::{TestQuota, driver};
 
 /// What a reply said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,7 +42,8 @@ pub struct Answer {
 /// A client process with several threads, played by one.
 #[derive(Debug)]
 pub struct Client {
-    pub link: Arc<MemoryLink>,
+    pub link: Arc<dyn Link>,
+    memory: Option<Arc<MemoryLink>>,
     pub quota: Arc<TestQuota>,
     pub context: ShadowHandle,
     pub thread: u32,
@@ -203,14 +126,43 @@ impl Client {
     }
 
     pub fn connect_devices(limit: u64, devices: u16) -> Option<Self> {
-        let driver = driver()?;
         let (link, far) = pair();
+        let memory = Some(Arc::clone(&link));
+        Self::connect_over(link, far, memory, limit, devices)
+    }
+
+    /// The same over sockets.
+    pub fn connect_tcp(limit: u64) -> Option<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let lane = || {
+            let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (near, listener.accept().unwrap().0)
+        };
+        let ((main, far_main), (side, far_side)) = (lane(), lane());
+        let options = || Options {
+            lost_after: Duration::from_secs(30),
+            spin: Duration::ZERO,
+        };
+        let link = TcpLink::new(main, side, options()).unwrap();
+        let far = TcpLink::new(far_main, far_side, options()).unwrap();
+        Self::connect_over(link, far, None, limit, 1)
+    }
+
+    fn connect_over(
+        link: Arc<dyn Link>,
+        far: Arc<dyn Link>,
+        memory: Option<Arc<MemoryLink>>,
+        limit: u64,
+        devices: u16,
+    ) -> Option<Self> {
+        let driver = driver()?;
         let quota = TestQuota::new(limit);
         let own = Arc::clone(&quota);
         let slab = Slab::new(SLAB_LEN).unwrap();
         let server = std::thread::spawn(move || serve(far, driver, own, devices, slab));
         Some(Self {
             link,
+            memory,
             quota,
             context: ShadowHandle::primary_context(0),
             thread: 1,
@@ -221,6 +173,11 @@ impl Client {
             inbox: Inbox::default(),
             server: Some(server),
         })
+    }
+
+    /// Makes something go wrong with what this client sends.
+    pub fn inject(&self, fault: Fault) {
+        self.memory.as_ref().unwrap().inject(fault);
     }
 
     pub fn header(&mut self, op: Op, awaited: bool) -> RecordHeader {
@@ -246,13 +203,22 @@ impl Client {
     }
 
     pub fn send(&mut self, op: Op, awaited: bool, fill: impl FnOnce(&mut Writer<'_>)) -> u64 {
+        self.try_send(op, awaited, fill).unwrap()
+    }
+
+    pub fn try_send(
+        &mut self,
+        op: Op,
+        awaited: bool,
+        fill: impl FnOnce(&mut Writer<'_>),
+    ) -> Result<u64, Error> {
         let header = self.header(op, awaited);
         let mut batch = Vec::new();
         let mut writer = Writer::record(&mut batch, header);
         fill(&mut writer);
         writer.finish().unwrap();
-        self.link.post(&batch).unwrap();
-        header.sequence
+        self.link.post(&batch)?;
+        Ok(header.sequence)
     }
 
     pub fn post(&mut self, op: Op, fill: impl FnOnce(&mut Writer<'_>)) {
