@@ -1,8 +1,8 @@
 //! What a driver refuses at a launch before any work is queued.
 //!
 //! A launch may be posted only because its argument errors can be proved without asking: the shim
-//! and softgpu use this one check, so that both give the same code at the same call (CUDA Driver API,
-//! "Execution control", `cuLaunchKernel`).
+//! and softgpu use this one check, so that both give the same code at the same call (CUDA Driver
+//! API, "Execution control", `cuLaunchKernel`).
 
 /// `CUDA_ERROR_INVALID_VALUE`.
 pub const INVALID_VALUE: u32 = 1;

@@ -1,8 +1,8 @@
 //! C types of the driver: the ABI of `cuda.h`, with the direction of an argument in its type.
 //!
 //! An exported signature is written in these types, so that nothing is annotated twice: `Out<T>`
-//! *is* a `T *` that the call writes. Enumerations are newtypes over their integer and handles newtypes
-//! over a number: a value that someone else chose is never undefined behaviour here.
+//! *is* a `T *` that the call writes. Enumerations are newtypes over their integer and handles
+//! newtypes over a number: a value that someone else chose is never undefined behaviour here.
 
 pub mod attributes;
 pub mod errors;

@@ -3,7 +3,10 @@
 //! Every struct is fixed, little endian and without padding. `source` and `target` are seen from
 //! the call: a copy goes from its source to its target.
 
-#![expect(missing_debug_implementations, reason = "zerocopy's derive makes marker types")]
+#![expect(
+    missing_debug_implementations,
+    reason = "zerocopy's derive makes marker types"
+)]
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -198,7 +201,7 @@ bodies! {
 
     /// Message of the side lane.
     Side = 32 {
-        /// [`side`](crate::body::side).
+        /// One of [`side`](mod@side).
         kind: u32,
         /// Reserved, zero.
         reserved: u32,

@@ -1,8 +1,8 @@
 //! The table of libcuda: every driver call, once.
 //!
 //! Exports, `cuGetProcAddress`, dispatch, the worker's function pointers, softgpu's exports,
-//! coverage and trace are *readers* of this list: macros that are given all of it and map one entry to one
-//! item. A new CUDA function is added here and nowhere else; see `docs/adding-a-call.md`.
+//! coverage and trace are *readers* of this list: macros that are given all of it and map one entry
+//! to one item. A new CUDA function is added here and nowhere else; see `docs/adding-a-call.md`.
 //!
 //! One entry reads
 //!
@@ -1846,7 +1846,7 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 7000;
     0x1280 absent never fn cuGraphicsVDPAURegisterVideoSurface(
         cuda_resource: *mut CuGraphicsResource, vdp_surface: u32, flags: u32,
-    ) since 3000;
+    ) since 3010;
     0x1288 absent never fn cuVDPAUGetDevice(
         device: *mut CuDevice, vdp_device: u32, vdp_get_proc_address: *mut VdpGetProcAddress,
     ) since 3010;

@@ -21,16 +21,14 @@ use crate::handle::ShadowHandle;
 use crate::limits::{RECORD_LEN_MAX, STRING_LEN_MAX};
 
 /// Header of a record.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct RecordHeader {
     /// Length of header and body in bytes, a multiple of 8.
     pub len: u32,
     /// Operation code.
     pub op: u16,
-    /// [`flags`](crate::record::flags).
+    /// Any of [`flags`](mod@flags).
     pub flags: u16,
     /// Position in the submission order of the session, from 1.
     pub sequence: u64,
@@ -49,9 +47,7 @@ pub struct RecordHeader {
 }
 
 /// Header of a reply.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct ReplyHeader {
     /// Length of header and body in bytes, a multiple of 8.

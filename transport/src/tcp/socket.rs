@@ -50,7 +50,9 @@ impl Socket {
         optional(setsockopt(&fd, sockopt::TcpKeepInterval, &interval_s))?;
         optional(setsockopt(&fd, sockopt::TcpKeepCount, &PROBES))?;
         if vigilance == Vigilance::Always {
-            let timeout_ms = u32::try_from(lost_after.as_millis()).unwrap_or(u32::MAX);
+            // Linux takes it for a signed number.
+            let timeout_ms = i32::try_from(lost_after.as_millis()).unwrap_or(i32::MAX);
+            let timeout_ms = timeout_ms.cast_unsigned();
             optional(setsockopt(&fd, sockopt::TcpUserTimeout, &timeout_ms.max(1)))?;
         }
         Ok(Self(fd))

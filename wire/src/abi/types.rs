@@ -30,7 +30,7 @@ macro_rules! numbers { ($($name:ident),* $(,)?) => { $(
 
 /// Function pointers: they never cross, so they have no wire form at all.
 macro_rules! callbacks { ($($name:ident),* $(,)?) => { $(
-    #[doc = concat!("`", stringify!($name), "` of `cuda.h`: the application's code: never crosses.")]
+    #[doc = concat!("`", stringify!($name), "` of `cuda.h`: code, which never crosses.")]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     #[repr(transparent)]
     pub struct $name(pub usize);

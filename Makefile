@@ -1,0 +1,109 @@
+# Short recipes: cargo does the work. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+# release or dev. Tests use dev: one build serves the unit tests and what is staged.
+PROFILE ?= release
+PREFIX ?= /usr/local
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
+# NVIDIA's compiler, from its Python wheels. CUDA_TOOLKIT names another copy of the same layout.
+CUDA_TOOLKIT ?= toolchain/nvidia/cu13
+WHEELS := nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 \
+          nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85
+# The newest header, for `make check-abi` only.
+HEADER_WHEEL := nvidia-cuda-runtime==13.5.37
+NVCC := $(CUDA_TOOLKIT)/bin/nvcc
+NVCC_FLAGS := -std=c++17 -O2 -L$(CUDA_TOOLKIT)/lib --cudart static \
+              -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
+              -gencode arch=compute_80,code=compute_80
+PROGRAMS := $(basename $(notdir $(wildcard conformance/programs/*.cu conformance/programs/*.c)))
+PROGRAMS_BUILT := $(addprefix target/conformance/,$(PROGRAMS))
+
+.PHONY: help build stage toolchain programs test check bench fuzz-smoke check-abi demo install clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## build and stage the command and both libraries (PROFILE=release|dev)
+	@echo "== build ($(PROFILE))"
+	cargo build --workspace --profile $(PROFILE)
+	@$(MAKE) stage
+
+# Each library under the name that programs look for, in a folder of its own. A file is replaced by
+# renaming: a program that has the old one open keeps it.
+stage:
+	@mkdir -p stage/bin stage/lib/cuda stage/lib/softgpu
+	@put() { cp "$$1" "$$2.new" && mv -f "$$2.new" "$$2"; }; \
+	put $(BUILT)/flexdirect stage/bin/flexdirect; \
+	put $(BUILT)/libflexdirect_cuda.so stage/lib/cuda/libcuda.so.1; \
+	put $(BUILT)/libsoftgpu_cuda.so stage/lib/softgpu/libcuda.so.1
+	@ln -sfn libcuda.so.1 stage/lib/cuda/libcuda.so
+	@echo "staged: stage/bin/flexdirect, stage/lib/cuda, stage/lib/softgpu"
+
+toolchain: $(NVCC) ## NVIDIA's compiler from Python wheels, about 300 MB, into ./toolchain
+
+toolchain/nvidia/cu13/bin/nvcc:
+	@echo "== NVIDIA's compiler into ./toolchain (from Python wheels)"
+	python3 -m venv toolchain/venv
+	toolchain/venv/bin/pip install --quiet --no-deps --target toolchain $(WHEELS)
+	@chmod +x toolchain/nvidia/cu13/{bin,bin/crt,nvvm/bin}/*
+	@touch $@
+
+programs: $(PROGRAMS_BUILT) ## compile the CUDA programs of the conformance tests
+
+target/conformance/%: conformance/programs/%.cu conformance/programs/proof.h | $(NVCC)
+	@echo "nvcc $*"
+	@mkdir -p $(@D)
+	@$(NVCC) $(NVCC_FLAGS) $< -o $@.new && mv $@.new $@
+
+target/conformance/%: conformance/programs/%.c | $(NVCC)
+	@echo "cc $*"
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I$(CUDA_TOOLKIT)/include $< -o $@.new -ldl
+	@mv $@.new $@
+
+test: ## build everything, compile the programs, run every test; ends with "N passed, N failed"
+	@$(MAKE) build PROFILE=dev
+	@$(MAKE) programs
+	@.ci/test
+
+check: ## format, lints, documentation, the tree's own rules, licences
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	cargo test --quiet --package flexdirect-conformance --test tidy
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences not checked"; fi
+
+bench: ## measure remote against native, interleaved
+	@$(MAKE) build
+	cargo bench --package flexdirect-bench
+
+fuzz-smoke: ## every fuzz target for FUZZ_SECONDS (10), where there is a nightly compiler
+	@.ci/fuzz-smoke
+
+check-abi: ## compare the table of calls with NVIDIA's newest cuda.h
+	@[ -x stage/bin/flexdirect ] || $(MAKE) build
+	@if ! [ -e toolchain/header/nvidia/cu13/include/cuda.h ] && [ -z "$(CUDA_HEADERS)" ]; then \
+	python3 -m venv toolchain/venv && toolchain/venv/bin/pip install --quiet --no-deps \
+	    --target toolchain/header $(HEADER_WHEEL) || true; fi
+	@stage/bin/flexdirect coverage --signatures | python3 conformance/check-abi.py \
+	    $(or $(CUDA_HEADERS),toolchain/header/nvidia/cu13/include)
+
+demo: ## from a fresh machine to a kernel on another host's GPU (a software one)
+	@conformance/demo
+
+install: build ## copy what was built under PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/flexdirect/{cuda,softgpu}
+	install stage/bin/flexdirect $(DESTDIR)$(PREFIX)/bin/
+	install stage/lib/cuda/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/flexdirect/cuda/
+	install stage/lib/softgpu/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/flexdirect/softgpu/
+	ln -sfn libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/flexdirect/cuda/libcuda.so
+
+clean: ## remove what was built (not the toolchain)
+	cargo clean
+	rm -rf stage target/conformance
