@@ -128,9 +128,8 @@ mod tests {
                 thread::spawn(move || (device, quota.reserve(device, 10)))
             })
             .collect();
-        let mut questions: Vec<ToDaemon> = (0..4)
-            .map(|_| daemon.receive().unwrap().unwrap().0)
-            .collect();
+        let mut questions: Vec<ToDaemon> =
+            (0..4).map(|_| daemon.hear().unwrap().unwrap()).collect();
         questions.reverse();
         for question in questions {
             let ToDaemon::Reserve { ticket, device, .. } = question else {

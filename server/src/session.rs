@@ -70,8 +70,15 @@ pub fn serve(
             break error;
         }
     };
-    session.close();
-    session.end(&death)
+    let end = session.end(&death);
+    // A thread may hold a lock while it asks the driver something, and a driver may hang: whoever
+    // called this is not to wait for that.
+    let own = Arc::clone(&session);
+    let closing = std::thread::Builder::new().name("close".to_owned());
+    if closing.spawn(move || own.close()).is_err() {
+        session.close();
+    }
+    end
 }
 
 /// State of one session, shared by its threads.

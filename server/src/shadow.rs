@@ -3,6 +3,7 @@
 
 pub(crate) mod contexts;
 pub mod handles;
+pub(crate) mod images;
 pub(crate) mod landings;
 #[expect(
     unsafe_code,

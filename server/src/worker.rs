@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use flexdirect_wire::control::{self, Answer, Reason, Refusal};
+use flexdirect_wire::control::{self, Answer, Reason, Refusal, Snapshot};
 use nix::sys::prctl::{get_pdeathsig, set_name};
 use nix::sys::signal::Signal;
 
@@ -79,13 +79,14 @@ pub fn serve(path: &Path) -> Result<(), WorkerError> {
     let side = listen(&channel, &quota)?;
     match engine::open(path, &start) {
         Ok((driver, snapshot)) => {
-            answer(&main, &Answer::Welcome(Box::new(snapshot)))?;
-            let side = side.recv_timeout(STEP).map_err(|_| {
-                WorkerError::Control("the client did not connect its side lane in time")
-            })?;
-            let side = TcpStream::from(side);
-            answer(&side, &Answer::Ready)?;
-            engine::run(driver, quota, main, side, &start)
+            let greeted = greet(&main, &side, snapshot);
+            if let Err(error) =
+                greeted.and_then(|side| engine::run(driver, quota, main, side, &start))
+            {
+                tracing::error!("session failed: {error}");
+            }
+            // The driver is open: its exit handlers are not waited for.
+            leave::now(1)
         }
         Err(error) => {
             let refusal = Refusal {
@@ -96,6 +97,21 @@ pub fn serve(path: &Path) -> Result<(), WorkerError> {
             Err(error)
         }
     }
+}
+
+/// Tells the client what there is, and waits for its side lane.
+fn greet(
+    main: &TcpStream,
+    side: &Receiver<OwnedFd>,
+    snapshot: Snapshot,
+) -> Result<TcpStream, WorkerError> {
+    answer(main, &Answer::Welcome(Box::new(snapshot)))?;
+    let side = side
+        .recv_timeout(STEP)
+        .map_err(|_| WorkerError::Control("the client did not connect its side lane in time"))?;
+    let side = TcpStream::from(side);
+    answer(&side, &Answer::Ready)?;
+    Ok(side)
 }
 
 /// The end of the channel that the daemon left as standard input.

@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flexdirect_server::session::{End, Fault};
 use flexdirect_transport::memory::Fault as LinkFault;
-use flexdirect_wire::body::{Create, EventRecord, HostCopy, One};
+use flexdirect_wire::body::{ContextCreate, Create, EventRecord, HostCopy, One};
 use flexdirect_wire::call::op;
-use flexdirect_wire::{CuError, Kind};
+use flexdirect_wire::{CuError, Kind, ShadowHandle};
 use session_client::{Client, PTX, alloc, handle};
 
 /// A session with a kernel at work on a stream of its own, until `release`.
@@ -149,6 +149,46 @@ fn memory_that_work_may_use_is_freed_behind_it() {
     let quota = std::sync::Arc::clone(&held.client.quota);
     held.client.close();
     quota.wait_unused();
+}
+
+/// Copies may go to a stream of another context than the current one (CUDA C++ Programming Guide,
+/// "Stream and event behavior").
+#[test]
+fn copies_go_to_a_stream_of_another_context() {
+    let Some(mut held) = Held::new(64 << 20) else {
+        return;
+    };
+    let client = &mut held.client;
+    let memory = client.alloc(1 << 20);
+    let body = client.ok(op::cuCtxCreate_v2, |w| {
+        w.put(&ContextCreate {
+            device: 0,
+            flags: 0,
+        });
+    });
+    let created = ShadowHandle(u64::from_le_bytes(body[..8].try_into().unwrap()));
+    client.context = created;
+    // The stream belongs to the first context and is at work.
+    let data: Vec<u8> = (0..=250).cycle().take(1 << 20).collect();
+    client.upload(op::cuMemcpyHtoDAsync_v2, memory, &data, held.stream);
+    let region = client.landing(1 << 20);
+    let copy = HostCopy {
+        device: memory,
+        len: 1 << 20,
+        stream: held.stream,
+        position: region,
+        inline: 0,
+        is_async: 1,
+    };
+    client.post(op::cuMemcpyDtoHAsync_v2, |w| w.put(&copy));
+    client.context = ShadowHandle::primary_context(0);
+    held.release();
+    let stream = held.stream;
+    let client = &mut held.client;
+    client.ok(op::cuStreamSynchronize, |w| w.put(&One { value: stream }));
+    assert!(client.landed(region).unwrap() == data);
+    client.drain_slab();
+    held.client.close();
 }
 
 #[test]

@@ -141,11 +141,13 @@ pub(crate) fn code(status: ExitStatus) -> u8 {
 }
 
 /// Signals that are passed on to the application.
-const FORWARDED: [Signal; 4] = [
+const FORWARDED: [Signal; 6] = [
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,
     Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
 ];
 
 /// `si_code` of a signal that the kernel sent (siginfo.h).

@@ -14,6 +14,7 @@ use flexdirect_wire::control::{
 
 use crate::child;
 use crate::exit::{Code, Failure, code_of};
+use crate::log::printable;
 use crate::servers::Address;
 
 /// What is wanted from the pool.
@@ -109,7 +110,7 @@ fn list(server: &Address) -> Result<Listing, String> {
                     devices,
                 });
             }
-            Ok((_, Answer::Refused(refusal))) => return Err(refusal.text),
+            Ok((_, Answer::Refused(refusal))) => return Err(printable(&refusal.text)),
             Ok(_) => reason = "it gave an answer to another question".to_owned(),
             Err(error) => reason = describe(&error),
         }

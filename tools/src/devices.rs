@@ -11,9 +11,13 @@ use crate::places;
 /// Which driver.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceOptions {
-    /// auto (NVIDIA's GPUs if there are any, else one made of CPUs), nvidia, or soft[:N]
-    /// [env: FLEXDIRECT_DEVICE]
-    #[arg(long, value_name = "KIND")]
+    // No doc comment: rustdoc would read the brackets as a link.
+    #[arg(
+        long,
+        value_name = "KIND",
+        help = "auto (NVIDIA's GPUs if there are any, else one made of CPUs), nvidia, or soft[:N] \
+                [env: FLEXDIRECT_DEVICE]"
+    )]
     device: Option<Choice>,
     /// A libcuda to use, by its path
     #[arg(long, value_name = "PATH", hide = true)]

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use flexdirect_wire::control::{Reason, Refusal};
 
+use crate::log::printable;
+
 /// What a command ends with when it does not succeed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -44,7 +46,7 @@ impl Failure {
     /// Says it on stderr and gives the code.
     pub(crate) fn report(&self) -> ExitCode {
         // There is nowhere left to complain when stderr is closed.
-        let _ = writeln!(io::stderr(), "{self}");
+        let _ = writeln!(io::stderr(), "{}", printable(&self.to_string()));
         ExitCode::from(self.code as u8)
     }
 }

@@ -57,11 +57,20 @@ where
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         write!(writer, "[{level}] {} ", timestamp(since.as_secs()))?;
+        let mut line = String::new();
         context
             .field_format()
-            .format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+            .format_fields(Writer::new(&mut line), event)?;
+        writeln!(writer, "{}", printable(&line))
     }
+}
+
+/// Text for a terminal or a log: parts of it may be a peer's words, which must not make lines of
+/// their own or speak to the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 /// UTC as RFC 3339 writes it, in whole seconds.
@@ -90,6 +99,12 @@ const VARIABLE: &str = "FLEXDIRECT_LOG";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_stays_one_line() {
+        let text = "refused: \u{1b}[2Jé\n[INFO] lease 1: ended\u{9b}1m";
+        assert_eq!(printable(text), "refused: ?[2Jé?[INFO] lease 1: ended?1m");
+    }
 
     #[test]
     fn times_are_those_of_the_calendar() {

@@ -46,7 +46,8 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "a time is a number with s, m or h, such as 10m".to_owned())?;
     let seconds = match unit {
-        "ms" => return Ok(Duration::from_millis(number)),
+        "ms" if number / 1000 <= TIME_S_MAX => return Ok(Duration::from_millis(number)),
+        "ms" => return Err("a time is at most a year".to_owned()),
         "" | "s" => 1,
         "m" => 60,
         "h" => 3600,
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(time("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(time("0"), Ok(Duration::ZERO));
         assert_eq!(time("250ms"), Ok(Duration::from_millis(250)));
-        for wrong in ["", "m", "1d", "-1s", "99999999h"] {
+        for wrong in ["", "m", "1d", "-1s", "99999999h", "99999999999999ms"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
     }

@@ -273,6 +273,7 @@ fn signals_reach_the_application() {
         (Signal::SIGTERM, "TERM"),
         (Signal::SIGINT, "INT"),
         (Signal::SIGHUP, "HUP"),
+        (Signal::SIGUSR1, "USR1"),
     ] {
         // A shell that sleeps in read may miss a signal that came just before: it is kept awake.
         let script = format!("trap 'exit 9' {name}; echo ready; while read line; do :; done");

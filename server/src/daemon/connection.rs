@@ -9,7 +9,7 @@ use flexdirect_wire::control::{
     self, Answer, Attach, Lane, Reason, Refusal, Request, Share, VERSION,
 };
 
-use super::conversation::{STEP, Timed, forget_limits, watch};
+use super::conversation::{STEP, Timed, forget_limits, forget_watch, watch};
 use super::{House, refuse};
 use crate::lease::Secret;
 use crate::scheduler;
@@ -145,9 +145,13 @@ impl Drop for HeldLease<'_> {
 fn attach(house: &Arc<House>, stream: TcpStream, asked: &Attach) -> Result<(), Refusal> {
     let failed = |error: io::Error| Refusal {
         reason: Reason::Failed,
-        text: format!("the worker of session {} failed: {error}", asked.session),
+        text: format!(
+            "the worker of session {} failed: {error}",
+            printable(&asked.session)
+        ),
     };
     forget_limits(&stream).map_err(failed)?;
+    forget_watch(&stream).map_err(failed)?;
     match asked.lane {
         Lane::Main => {
             let session = house

@@ -112,6 +112,15 @@ pub fn watch(stream: &TcpStream, grace: Duration) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes back the part of [`watch`] that also ends a connection whose peer has stopped reading: on
+/// a link that is no sign of a lost host, and the link watches for itself.
+///
+/// # Errors
+/// What the system says.
+pub fn forget_watch(stream: &TcpStream) -> io::Result<()> {
+    Ok(setsockopt(stream, sockopt::TcpUserTimeout, &0)?)
+}
+
 /// What a socket's time limit looks like, said as what it is.
 fn timed_out(error: io::Error) -> io::Error {
     match error.kind() {
@@ -130,6 +139,8 @@ const KEEP_S_MAX: u32 = 32_767;
 mod tests {
     use std::net::TcpListener;
     use std::thread;
+
+    use nix::sys::socket::getsockopt;
 
     use super::*;
 
@@ -161,6 +172,17 @@ mod tests {
         .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_link_is_not_ended_by_a_peer_that_does_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let timeout_ms = || getsockopt(&near, sockopt::TcpUserTimeout).unwrap();
+        watch(&near, STEP).unwrap();
+        assert_eq!(timeout_ms(), 3_000);
+        forget_watch(&near).unwrap();
+        assert_eq!(timeout_ms(), 0);
     }
 
     #[test]

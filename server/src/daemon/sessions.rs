@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
 
@@ -46,12 +46,14 @@ impl Worker {
     }
 
     fn kill(&self) {
+        let child = match self.child.try_lock() {
+            Ok(child) => Some(child),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            // Whoever has it kills it too, and may have to wait long for a driver that hangs.
+            Err(TryLockError::WouldBlock) => None,
+        };
         // Fails only if the worker has been reaped already.
-        let _ = self
-            .child
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .kill();
+        let _ = child.map(|mut child| child.kill());
     }
 
     /// Kills what may be left and waits for its end: then the driver has given its memory back.
@@ -168,8 +170,8 @@ impl House {
     /// Answers a worker's questions until it ends; then closes its session.
     fn attend(&self, worker: &Worker, lease: u64, session: SessionId) {
         loop {
-            let said = match worker.channel.receive::<ToDaemon>() {
-                Ok(Some((said, _))) => said,
+            let said = match worker.channel.hear::<ToDaemon>() {
+                Ok(Some(said)) => said,
                 Ok(None) => break,
                 Err(error) => {
                     tracing::warn!("lease {lease}: worker of session {session} killed: {error}");

@@ -10,7 +10,7 @@
 use std::ffi::c_void;
 
 use flexdirect_transport::Span;
-use flexdirect_wire::abi::{CuDevicePtr, CuStream, InBytes, OutBytes};
+use flexdirect_wire::abi::{CuDevicePtr, CuEvent, CuStream, InBytes, OutBytes};
 use flexdirect_wire::body::HostCopy;
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use flexdirect_wire::{CuError, CuResult};
@@ -82,30 +82,41 @@ fn from_slab(call: &mut Call<'_>, copy: &HostCopy) -> Result<Step, Stop> {
             return Err(Stop::Call(error));
         }
     };
-    let mut tables = session.tables();
-    let event = tables
-        .take_event(&session.driver, queue.context)
-        .and_then(|event| {
-            session.driver.record_event(event, queue.driver)?;
-            Ok(event)
-        });
-    drop(tables);
     let entry = Retired {
         context: queue.context,
-        // Without an event the context is in error, and the piece is not read any more.
-        events: event.into_iter().collect(),
+        // Without an event nothing reads the piece any more.
+        events: event_behind(call, queue).into_iter().collect(),
         what: What::Slab(piece.position),
     };
     Retire::push(session, |session| &session.pieces, entry);
     finish_to_device(call, copy, queue)
 }
 
-fn finish_to_device(call: &Call<'_>, copy: &HostCopy, queue: Queue) -> Result<Step, Stop> {
+fn finish_to_device(call: &mut Call<'_>, copy: &HostCopy, queue: Queue) -> Result<Step, Stop> {
     if copy.is_async == 0 {
         let session = call.session;
+        call.seat.enter(session, queue.context)?;
         session.tables().add_copy(&session.driver, queue)?;
     }
     Ok(Step::Done)
+}
+
+/// An event behind the copy that has just been put on a queue. Where there can be none the copy is
+/// waited for: its memory must not be used again before it is done.
+fn event_behind(call: &mut Call<'_>, queue: Queue) -> Result<CuEvent, CuError> {
+    let session = call.session;
+    // A copy may go to a stream of another context than the current one, and an event may not.
+    let event = call.seat.enter(session, queue.context).and_then(|_| {
+        let mut tables = session.tables();
+        let event = tables.take_event(&session.driver, queue.context)?;
+        session.driver.record_event(event, queue.driver)?;
+        Ok(event)
+    });
+    if event.is_err() {
+        // The copy's own error is told to whoever asks next.
+        let _ = session.driver.synchronize_stream(queue.driver);
+    }
+    event
 }
 
 /// A synchronous copy: inline when it is small and the queue idle, else on a helper.
@@ -123,6 +134,7 @@ pub(crate) fn cuMemcpyDtoH_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     if copy.inline == 0 {
         return Call::later(move |desk| to_client(desk, &copy, queue, mark));
     }
+    let is_of_context = queue.context == context.name;
     // The default stream waits for every blocking stream: all of them have to be idle.
     let is_idle = || {
         let busy = session.tables().busy(&session.driver, context.name)?;
@@ -145,7 +157,7 @@ pub(crate) fn cuMemcpyDtoH_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         desk.answer().raw(&bytes);
         Ok(())
     };
-    if session.landings.is_empty() && spin(session, is_idle)? == Progress::Done {
+    if is_of_context && session.landings.is_empty() && spin(session, is_idle)? == Progress::Done {
         return call.here(job);
     }
     Call::later(job)
@@ -233,12 +245,7 @@ pub(crate) fn cuMemcpyDtoHAsync_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
             .ok_or(CuError::DEVICE_UNAVAILABLE)?;
         let device = copy.device + piece.offset;
         let started = from_device_async(&session.driver, chunk.address, device, len, queue.driver)
-            .and_then(|()| {
-                let mut tables = session.tables();
-                let event = tables.take_event(&session.driver, queue.context)?;
-                session.driver.record_event(event, queue.driver)?;
-                Ok(event)
-            });
+            .and_then(|()| event_behind(call, queue));
         match started {
             Ok(event) => Landings::push(session, queue.context, event, chunk, piece),
             Err(error) => {

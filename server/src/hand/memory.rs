@@ -29,9 +29,10 @@ fn allocate(call: &mut Call<'_>, take: Take) -> Result<Step, Stop> {
         if alloc.decoy != 0 {
             keep_decoy(session, alloc.decoy)?;
         }
+        // Asked first: what is on its way to be free may arrive while the driver says no.
+        let has_frees = !session.frees.is_empty();
         let taken = match take(session, context, &alloc) {
-            // What the client has freed may still be on its way to be free.
-            Err(CuError::OUT_OF_MEMORY) if !session.frees.is_empty() => {
+            Err(CuError::OUT_OF_MEMORY) if has_frees => {
                 session.frees.wait_empty(None);
                 take(session, context, &alloc)
             }

@@ -289,6 +289,12 @@ type FindGlobal = fn(&Driver, Out<CuDevicePtr>, Out<usize>, u64, InStr) -> CuRes
 
 fn global(call: &mut Call<'_>, kind: Kind, find: FindGlobal) -> Result<Step, Stop> {
     let (parent, object, name) = named(call, kind)?;
+    // A library's global is memory of the context that asks, and ends with it.
+    let context = if object.context.is_null() {
+        call.context.name
+    } else {
+        object.context
+    };
     Call::later(move |desk| {
         let (mut address, mut len) = (CuDevicePtr::default(), 0_usize);
         let name = InStr(name.as_ptr().cast_mut());
@@ -301,10 +307,7 @@ fn global(call: &mut Call<'_>, kind: Kind, find: FindGlobal) -> Result<Step, Sto
             name,
         )?;
         let (address, len) = (address.0, len as u64);
-        let owner = Owner::Global {
-            parent,
-            context: object.context,
-        };
+        let owner = Owner::Global { parent, context };
         desk.session.tables().ranges.insert(Range {
             address,
             len,

@@ -158,18 +158,31 @@ struct Waiting {
     is_closed: bool,
 }
 
-impl Queue {
-    fn push(&self, record: &[u8]) -> Result<(), Fault> {
-        let mut state = self.lock();
-        state.len += record.len();
-        if state.len > WINDOW_LEN {
+impl Waiting {
+    fn push(&mut self, record: &[u8]) -> Result<(), Fault> {
+        self.len += record.len();
+        if self.len > WINDOW_LEN {
             return Err(Fault::Window {
-                len: state.len,
+                len: self.len,
                 len_max: WINDOW_LEN,
             });
         }
-        state.records.push_back(record.to_vec());
-        drop(state);
+        self.records.push_back(record.to_vec());
+        Ok(())
+    }
+
+    /// The next record, which counts no more: the client may hear that it is executed, and send
+    /// others, before the dispatcher is done with it.
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let record = self.records.pop_front()?;
+        self.len -= record.len();
+        Some(record)
+    }
+}
+
+impl Queue {
+    fn push(&self, record: &[u8]) -> Result<(), Fault> {
+        self.lock().push(record)?;
         self.changed.notify_one();
         Ok(())
     }
@@ -196,7 +209,6 @@ impl Queue {
                 session.fail(fault);
                 return;
             }
-            self.lock().len -= bytes.len();
         }
     }
 
@@ -208,7 +220,7 @@ impl Queue {
             if state.is_closed {
                 return None;
             }
-            if let Some(record) = state.records.pop_front() {
+            if let Some(record) = state.pop() {
                 return Some(record);
             }
             if is_told {
@@ -227,5 +239,23 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_being_executed_is_outside_the_window() {
+        let mut waiting = Waiting::default();
+        let half = vec![0; WINDOW_LEN / 2];
+        waiting.push(&half).unwrap();
+        waiting.push(&half).unwrap();
+        assert_eq!(waiting.pop().unwrap().len(), half.len());
+        waiting.push(&half).unwrap();
+        let len = WINDOW_LEN + 1;
+        let len_max = WINDOW_LEN;
+        assert_eq!(waiting.push(&[0]), Err(Fault::Window { len, len_max }));
     }
 }

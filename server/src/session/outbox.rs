@@ -25,6 +25,8 @@ struct State {
     /// What the client has been told to be executed, or is about to be.
     told: u64,
     deferred: HashMap<u32, CuError>,
+    /// Whether it has been logged that errors are lost.
+    is_lossy: bool,
 }
 
 /// What one reply says.
@@ -44,7 +46,7 @@ impl Outbox {
         let mut state = self.lock();
         if state.deferred.len() < THREADS_MAX {
             state.deferred.entry(thread).or_insert(error);
-        } else {
+        } else if !std::mem::replace(&mut state.is_lossy, true) {
             tracing::warn!("{error:?} of client thread {thread} is lost: too many untold errors");
         }
     }
@@ -52,7 +54,8 @@ impl Outbox {
     /// Appends a reply. A body that no reply can hold makes it an error.
     pub(crate) fn append(&self, link: &dyn Link, order: &Order, answer: Answer, body: &[u8]) {
         let mut state = self.lock();
-        let executed = order.executed();
+        // A lane that was idle for long counts from its own last record: what was told stays true.
+        let executed = order.executed().max(state.told);
         let deferred = state
             .deferred
             .remove(&answer.thread)
@@ -120,3 +123,61 @@ impl State {
 /// Bytes of replies that are posted although more input waits; with the largest reply on top this
 /// is still one batch.
 const POST_LEN: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use flexdirect_transport::memory::pair;
+    use flexdirect_transport::{Destination, Error, Lanes, Sink, Span};
+    use flexdirect_wire::record::split_reply;
+
+    use super::*;
+
+    /// What the client is told to be executed.
+    #[derive(Default)]
+    struct Told(Vec<u64>);
+
+    impl Sink for Told {
+        fn batch(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+            while !bytes.is_empty() {
+                self.0
+                    .push(split_reply(&mut bytes).unwrap().header.executed);
+            }
+            Ok(())
+        }
+
+        fn destination(&mut self, _: Span) -> Result<Destination, Error> {
+            unreachable!("replies only")
+        }
+
+        fn landed(&mut self, _: Span) -> Result<(), Error> {
+            unreachable!("replies only")
+        }
+
+        fn side(&mut self, _: &[u8]) -> Result<(), Error> {
+            unreachable!("replies only")
+        }
+    }
+
+    #[test]
+    fn what_was_executed_stays_executed() {
+        let (near, far) = pair();
+        let (outbox, order) = (Outbox::default(), Order::new(2));
+        let answer = |sequence| Answer {
+            sequence,
+            thread: 1,
+            status: 0,
+        };
+        order.route(0, 1);
+        order.pass(0, 1);
+        order.route(1, 2);
+        order.pass(1, 2);
+        outbox.append(&*near, &order, answer(2), &[]);
+        // The first lane has passed nothing newer than record 1, and another thread is answered.
+        order.route(0, 3);
+        outbox.append(&*near, &order, answer(2), &[]);
+        outbox.post(&*near);
+        let mut told = Told::default();
+        far.receive(Lanes::Both, &mut told).unwrap();
+        assert_eq!(told.0, [2, 2]);
+    }
+}

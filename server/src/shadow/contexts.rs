@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use flexdirect_driver_abi::layout::KernelLayout;
 use flexdirect_wire::abi::{CuContext, CuEvent, CuStream};
-use flexdirect_wire::limits::IMAGE_LEN_MAX;
 use flexdirect_wire::{CuError, CuResult, Kind, ShadowHandle};
 
 use super::handles::Handles;
+use super::images::Images;
 use super::ranges::{Range, Ranges};
 use crate::driver::Driver;
 use crate::driver::steps::{EVENT_OWN, Progress};
@@ -330,7 +330,10 @@ impl Tables {
             self.forget_finished(driver);
         }
         if let Some(usage) = self.usage(queue) {
-            usage.seen = generation;
+            // A copy of another dispatcher may have come since the queue was used for this one.
+            if usage.seen + 1 == generation {
+                usage.seen = generation;
+            }
         }
         if copy.event.is_some() || self.needs_event(&copy) {
             let event = match copy.event {
@@ -431,54 +434,9 @@ impl Tables {
     }
 }
 
-/// Images on their way in, by the client thread that loads them.
-#[derive(Debug, Default)]
-pub(crate) struct Images {
-    by_thread: HashMap<u32, Vec<u8>>,
-    len: usize,
-}
-
-impl Images {
-    /// Appends a piece; `is_first` drops what the thread had sent before. False when all images
-    /// together would be over [`IMAGE_LEN_MAX`].
-    pub(crate) fn append(&mut self, thread: u32, is_first: bool, piece: &[u8]) -> bool {
-        if is_first {
-            self.take(thread);
-        }
-        if self.len + piece.len() > IMAGE_LEN_MAX {
-            return false;
-        }
-        self.len += piece.len();
-        self.by_thread
-            .entry(thread)
-            .or_default()
-            .extend_from_slice(piece);
-        true
-    }
-
-    /// What a thread has sent.
-    pub(crate) fn take(&mut self, thread: u32) -> Vec<u8> {
-        let image = self.by_thread.remove(&thread).unwrap_or_default();
-        self.len -= image.len();
-        image
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_image_is_its_pieces_in_order() {
-        let mut images = Images::default();
-        assert!(images.append(1, true, b"ab"));
-        assert!(images.append(2, true, b"xy"));
-        assert!(images.append(1, false, b"cd"));
-        assert_eq!(images.take(1), b"abcd");
-        assert!(images.append(2, true, b"z"), "a first piece starts over");
-        assert_eq!(images.take(2), b"z");
-        assert_eq!((images.take(2).len(), images.len), (0, 0));
-    }
 
     #[test]
     fn a_queue_is_busy_until_its_mark_is_done() {

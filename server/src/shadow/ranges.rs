@@ -23,7 +23,7 @@ pub enum Owner {
     Global {
         /// The module or library.
         parent: ShadowHandle,
-        /// Context of the module, null for a library.
+        /// Context that it lies in.
         context: ShadowHandle,
     },
 }

@@ -115,7 +115,7 @@ impl Channel {
     ///
     /// # Errors
     /// What the socket says: `BrokenPipe` when the other end has gone, `WouldBlock` when it does
-    /// not read; `InvalidInput` over [`MESSAGE_LEN_MAX`].
+    /// not read; `InvalidInput` for one over 16 KiB.
     pub fn send<T: Serialize>(&self, message: &T, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let json = serde_json::to_vec(message)?;
         if json.len() > MESSAGE_LEN_MAX {
@@ -139,35 +139,54 @@ impl Channel {
     }
 
     /// Waits for one message and the descriptor that came with it; `None` when the other end has
-    /// gone.
+    /// gone. For a worker, which trusts its daemon.
     ///
     /// # Errors
     /// What the socket says; `InvalidData` for a packet that is no `T`.
     pub fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Option<OwnedFd>)>> {
+        let mut rights = nix::cmsg_space!([RawFd; 1]);
+        self.take(Some(&mut rights))
+    }
+
+    /// Waits for one message; `None` when the other end has gone. Descriptors are not taken: there
+    /// is no room for them, so the kernel drops what a worker sends unasked.
+    ///
+    /// # Errors
+    /// As [`Channel::receive`]; `InvalidData` also for a message that brings a descriptor.
+    pub fn hear<T: DeserializeOwned>(&self) -> io::Result<Option<T>> {
+        Ok(self.take(None)?.map(|(message, _)| message))
+    }
+
+    fn take<T: DeserializeOwned>(
+        &self,
+        mut rights: Option<&mut [u8]>,
+    ) -> io::Result<Option<(T, Option<OwnedFd>)>> {
         let mut buffer = vec![0; MESSAGE_LEN_MAX];
-        let (len, truncated, fd) = loop {
-            let mut rights = nix::cmsg_space!([RawFd; 1]);
+        let (len, fd) = loop {
             let mut parts = [IoSliceMut::new(&mut buffer)];
             let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-            match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut rights), flags) {
+            let rights = rights.as_deref_mut();
+            match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, rights, flags) {
                 Err(Errno::EINTR) => {}
                 Err(Errno::ECONNRESET) => return Ok(None),
                 Err(errno) => return Err(errno.into()),
                 Ok(packet) => {
+                    let cut = MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC;
+                    if packet.flags.intersects(cut) {
+                        let text = format!(
+                            "a packet over {MESSAGE_LEN_MAX} bytes or with too many descriptors"
+                        );
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                    }
                     let fd = packet
                         .cmsgs()?
                         .fold(None, |last, message| own(message).or(last));
-                    let cut = MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC;
-                    break (packet.bytes, packet.flags.intersects(cut), fd);
+                    break (packet.bytes, fd);
                 }
             }
         };
         if len == 0 {
             return Ok(None);
-        }
-        if truncated {
-            let text = format!("a packet over {MESSAGE_LEN_MAX} bytes or with several descriptors");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         Ok(Some((serde_json::from_slice(&buffer[..len])?, fd)))
     }
@@ -234,16 +253,38 @@ mod tests {
             )
             .unwrap();
         drop(worker);
-        assert!(daemon.receive::<ToDaemon>().unwrap().is_some());
-        assert!(daemon.receive::<ToDaemon>().unwrap().is_none());
+        assert!(daemon.hear::<ToDaemon>().unwrap().is_some());
+        assert!(daemon.hear::<ToDaemon>().unwrap().is_none());
         assert!(daemon.send(&ToWorker::Side, None).is_err());
+    }
+
+    #[test]
+    fn descriptors_that_nobody_asked_for_do_not_stay_open() {
+        for count in 1..5 {
+            let (daemon, worker) = Channel::pair().unwrap();
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let raw = vec![near.as_raw_fd(); count];
+            let json = serde_json::to_vec(&ToDaemon::Usage {
+                ticket: 1,
+                device: 0,
+            });
+            let json = json.unwrap();
+            let (parts, rights) = ([IoSlice::new(&json)], [ControlMessage::ScmRights(&raw)]);
+            let flags = MsgFlags::empty();
+            sendmsg::<()>(worker.0.as_raw_fd(), &parts, &rights, flags, None).unwrap();
+            drop(near);
+            // A message or a fault: either way the other end sees that nobody has the socket.
+            let _ = daemon.hear::<ToDaemon>();
+            far.set_nonblocking(true).unwrap();
+            assert_eq!(far.read(&mut [0; 1]).unwrap(), 0, "{count} descriptors");
+        }
     }
 
     #[test]
     fn what_is_no_message_is_an_error() {
         let (daemon, worker) = Channel::pair().unwrap();
         worker.send(&"hello", None).unwrap();
-        let error = daemon.receive::<ToDaemon>().unwrap_err();
+        let error = daemon.hear::<ToDaemon>().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(worker.send(&"x".repeat(MESSAGE_LEN_MAX), None).is_err());
     }
