@@ -36,6 +36,12 @@ impl Claims {
         self.fill((address - address % PAGE, end.next_multiple_of(PAGE)))
     }
 
+    /// Whether some of `len` bytes from `address` on are reserved here, and so nobody's memory.
+    pub(crate) fn touches(&self, address: u64, len: u64) -> bool {
+        let before_end = self.ranges.range(..address.saturating_add(len)).next_back();
+        before_end.is_some_and(|(_, &end)| end > address)
+    }
+
     fn fill(&mut self, (start, end): (u64, u64)) -> Result<(), Conflict> {
         for (gap_start, gap_end) in self.gaps(start, end) {
             if !reserve(gap_start, gap_end - gap_start) {
@@ -110,17 +116,12 @@ const ADDRESS_MAX: u64 = 1 << 47;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// An address range that nothing uses just now.
-    fn free_range(len: usize) -> u64 {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping, unmapped at once.
-        unsafe {
-            let mapped = libc::mmap(ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0);
-            assert_ne!(mapped, libc::MAP_FAILED);
-            libc::munmap(mapped, len);
-            (mapped as u64).next_multiple_of(COARSE)
-        }
+    /// An address range that no process uses of its own accord, and no other test.
+    fn free_range(len: u64) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(0x1000_0000_0000);
+        NEXT.fetch_add(len.next_multiple_of(COARSE), Ordering::Relaxed)
     }
 
     /// Whether a page of the process is at this address.
@@ -184,6 +185,8 @@ mod tests {
         assert_eq!(claims.gaps(0, 50), [(0, 10), (20, 30), (40, 50)]);
         assert_eq!(claims.gaps(12, 18), []);
         assert_eq!(claims.gaps(15, 35), [(20, 30)]);
+        assert!(claims.touches(5, 6) && claims.touches(39, 9) && claims.touches(0, u64::MAX));
+        assert!(!claims.touches(20, 10) && !claims.touches(40, u64::MAX));
         claims.add(20, 30);
         assert_eq!(claims.ranges.len(), 1);
         assert_eq!(claims.gaps(5, 45), [(5, 10), (40, 45)]);

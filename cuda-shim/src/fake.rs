@@ -2,7 +2,7 @@
 //! bytes for memory and no driver. What it was sent is kept for the test to look at.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -87,7 +87,7 @@ impl Fake {
     /// Makes the process that of the calling thread, with its context current.
     pub(crate) fn enter(&self) {
         CURRENT.set(Some(self.process));
-        thread::replace(Some(self.context())).unwrap();
+        thread::replace(Some(self.context()));
     }
 
     pub(crate) fn context(&self) -> Arc<Context> {
@@ -196,15 +196,26 @@ struct Worker {
     link: Arc<MemoryLink>,
     shared: Arc<Shared>,
     slab: Vec<u8>,
+    pieces: Pieces,
     memory: BTreeMap<u64, Vec<u8>>,
     executed: u64,
     deferred: HashMap<u32, u32>,
     next_handle: u64,
 }
 
+/// Pieces in the slab: they come in the order of their positions and become free in it.
+#[derive(Default)]
+struct Pieces {
+    /// End of the last piece that came.
+    end: u64,
+    /// End of each piece, and whether its record has been executed.
+    live: VecDeque<(u64, bool)>,
+}
+
 /// What has come and is not executed.
 struct Inbox<'a> {
     slab: &'a mut Vec<u8>,
+    pieces: &'a mut Pieces,
     batches: Vec<Vec<u8>>,
 }
 
@@ -215,7 +226,11 @@ impl Sink for Inbox<'_> {
     }
 
     fn destination(&mut self, span: Span) -> Result<Destination, Error> {
-        assert_eq!(span.region, 0, "the client puts to the slab only");
+        if span.region != 0 || span.offset < self.pieces.end {
+            return Err(Error::protocol(format!("bulk out of order: {span:?}")));
+        }
+        self.pieces.end = span.offset + span.len;
+        self.pieces.live.push_back((self.pieces.end, false));
         let start = usize::try_from(span.offset).unwrap() % SLAB_LEN;
         let len = usize::try_from(span.len).unwrap();
         let target = &mut self.slab[start..start + len];
@@ -239,6 +254,7 @@ impl Worker {
             link,
             shared,
             slab: vec![0; SLAB_LEN],
+            pieces: Pieces::default(),
             memory: BTreeMap::new(),
             executed: 0,
             deferred: HashMap::new(),
@@ -251,6 +267,7 @@ impl Worker {
         loop {
             let mut inbox = Inbox {
                 slab: &mut self.slab,
+                pieces: &mut self.pieces,
                 batches: Vec::new(),
             };
             if self.link.receive(Lanes::Both, &mut inbox).is_err() {
@@ -268,6 +285,7 @@ impl Worker {
     fn execute(&mut self, batch: &[u8], number: usize) -> Result<(), Error> {
         let mut rest = batch;
         let mut replies = Vec::new();
+        let mut told = 0;
         while !rest.is_empty() {
             let record = split_record(&mut rest).expect("the client sends whole records");
             let seen = Seen {
@@ -295,11 +313,12 @@ impl Worker {
             self.executed = seen.header.sequence;
             if record.is_awaited() {
                 self.reply(&mut replies, &seen, status, &body);
+                told = self.executed;
             } else if status != 0 {
                 self.deferred.insert(seen.header.thread, status);
             }
         }
-        if replies.is_empty() {
+        if told < self.executed {
             let header = ReplyHeader {
                 executed: self.executed,
                 ..Default::default()
@@ -344,7 +363,10 @@ impl Worker {
             op::cuModuleLoadData | op::cuLibraryLoadData | op::cuCtxCreate_v2 => {
                 self.handle().as_bytes().to_vec()
             }
-            op::cuModuleGetFunction | op::cuLibraryGetKernel => self.found(),
+            op::cuModuleGetFunction | op::cuLibraryGetKernel | op::cuKernelGetFunction => {
+                self.found()
+            }
+            op::cuLibraryGetGlobal => self.global(),
             _ => Vec::new(),
         })
     }
@@ -403,13 +425,32 @@ impl Worker {
         Ok(Vec::new())
     }
 
-    fn free_slab(&self, position: u64) -> Result<(), Error> {
+    /// Notes that the piece that ends there was used, and tells how far the slab is free.
+    fn free_slab(&mut self, end: u64) -> Result<(), Error> {
+        let live = &mut self.pieces.live;
+        let piece = live.iter_mut().find(|piece| piece.0 == end);
+        piece.expect("a record names a piece that came").1 = true;
+        let mut freed = None;
+        while let Some(&(end, true)) = live.front() {
+            live.pop_front();
+            freed = Some(end);
+        }
+        let Some(a) = freed else { return Ok(()) };
         let message = Side {
             kind: side::SLAB_FREE,
-            a: position,
+            a,
             ..Side::default()
         };
         self.link.post_side(message.as_bytes())
+    }
+
+    fn global(&mut self) -> Vec<u8> {
+        let ask = Alloc {
+            width: 4,
+            ..Alloc::default()
+        };
+        let Allocated { address, len, .. } = self.allocate(&ask);
+        Global { address, len }.as_bytes().to_vec()
     }
 
     fn handle(&mut self) -> u64 {

@@ -26,8 +26,11 @@ mod module;
 mod stream;
 
 use flexdirect_wire::abi::{CuError, CuResult};
+use flexdirect_wire::body::One;
 use flexdirect_wire::call::{Class, Op};
 use flexdirect_wire::record::{Reader, WireError, Writer};
+
+use zerocopy::IntoBytes;
 
 use crate::process::{body, process};
 use crate::session::Issue;
@@ -71,6 +74,11 @@ fn wanted(is_null: bool) -> CuResult {
     } else {
         Ok(())
     }
+}
+
+/// The body of a call about one thing: a handle or an address.
+fn one(value: u64) -> Vec<u8> {
+    One { value }.as_bytes().to_vec()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ mod export;
 mod hand;
 #[expect(
     unsafe_code,
-    reason = "registers handlers for fork and exit with the C library"
+    reason = "registers handlers for fork, exit and ends of threads with the C library"
 )]
 mod lifetime;
 mod local;

@@ -5,11 +5,16 @@
 //! looked at before any lock. CUDA does not work in such a child, and it says so. In a process that
 //! is exiting, threads are cut off anywhere, so a call made from an exit handler waits for nobody.
 
-use std::sync::Once;
+use std::ffi::c_void;
+use std::panic::catch_unwind;
+use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::{Once, OnceLock};
 
 use flexdirect_wire::abi::{CuError, CuResult};
 use flexdirect_wire::call::{Op, op};
+
+use crate::thread;
 
 /// The answer to every call of a process that is a forked child or exiting; none while it runs.
 pub(crate) fn answer(call: Op) -> Option<CuResult> {
@@ -52,6 +57,31 @@ pub(crate) fn watch() {
             crate::log::warning!("no handlers for fork and exit: out of memory");
         }
     });
+}
+
+/// Has [`thread::end`] called when the calling thread ends: after the destructors of thread-local
+/// objects, which may be the application's and make calls.
+pub(crate) fn watch_thread() {
+    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+    if !is_running() {
+        return;
+    }
+    let key = *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the handler is a function of this library, which stays loaded (-z nodelete).
+        let failed = unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) };
+        (failed == 0).then_some(key)
+    });
+    // Without a key, or the memory for its value, what the thread has is given back at the end.
+    if let Some(key) = key {
+        // SAFETY: the key was made above and is never deleted. The value only has to be there.
+        unsafe { libc::pthread_setspecific(key, ptr::without_provenance(1)) };
+    }
+}
+
+extern "C" fn thread_ends(_: *mut c_void) {
+    // Nobody is left to be told of a panic, and it must not leave this function.
+    let _ = catch_unwind(thread::end);
 }
 
 /// After fork, in the child: stores to atomics, and closes two sockets. Nothing else may be done
@@ -101,6 +131,7 @@ const RELEASES: &[Op] = &[
     op::cuModuleUnload,
     op::cuLibraryUnload,
     op::cuMemFree_v2,
+    op::cuMemFreeHost,
     op::cuStreamDestroy_v2,
     op::cuEventDestroy_v2,
 ];

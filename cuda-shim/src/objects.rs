@@ -24,7 +24,6 @@ pub(crate) struct Context {
     pub(crate) flags: AtomicU32,
     /// Unique in the process.
     pub(crate) id: u64,
-    pub(crate) is_primary: bool,
     /// Whether work may be given to it: a primary context only once it is retained.
     pub(crate) is_active: AtomicBool,
     /// How often a primary context is retained. The lock is held while it is made active.
@@ -32,6 +31,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// A context; a primary one is not active yet.
     pub(crate) fn new(
         handle: u64,
         ordinal: usize,
@@ -46,7 +46,6 @@ impl Context {
             lane,
             flags: AtomicU32::new(flags),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            is_primary,
             is_active: AtomicBool::new(!is_primary),
             retained: Mutex::new(0),
         }
@@ -60,14 +59,12 @@ impl Context {
     /// Whether work may be given to it.
     ///
     /// # Errors
-    /// `INVALID_CONTEXT` for a primary context that nobody retains, `CONTEXT_IS_DESTROYED` for any
-    /// other that is gone.
+    /// `CONTEXT_IS_DESTROYED` for a context that is gone, and for a primary one that nobody
+    /// retains.
     pub(crate) fn check(&self) -> Result<(), CuError> {
         // Acquire: pairs with the Release in whoever makes a context active.
         if self.is_active.load(Ordering::Acquire) {
             Ok(())
-        } else if self.is_primary {
-            Err(CuError::INVALID_CONTEXT)
         } else {
             Err(CuError::CONTEXT_IS_DESTROYED)
         }
@@ -155,6 +152,17 @@ pub(crate) struct Module {
     pub(crate) modules: Mutex<HashMap<u64, u64>>,
 }
 
+impl Module {
+    /// Forgets what a library had in a context that is gone: its handle may come again.
+    pub(crate) fn forget(&self, context: u64) {
+        let mut globals = self.globals.lock().unwrap_or_else(PoisonError::into_inner);
+        globals.retain(|&(owner, _), _| owner != context);
+        drop(globals);
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        modules.remove(&context);
+    }
+}
+
 /// A function of a module or a kernel of a library.
 #[derive(Debug)]
 pub(crate) struct Function {
@@ -177,6 +185,13 @@ impl Function {
     pub(crate) fn attribute(&self, number: u32) -> Option<i32> {
         let cell = self.attributes.get(number as usize)?;
         Some(cell.load(Ordering::Relaxed))
+    }
+
+    /// Notes that an attribute was set.
+    pub(crate) fn set_attribute(&self, number: u32, value: i32) {
+        if let Some(cell) = self.attributes.get(number as usize) {
+            cell.store(value, Ordering::Relaxed);
+        }
     }
 }
 
@@ -311,6 +326,12 @@ impl<T> Table<T> {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&handle)
+    }
+
+    /// Does something with every object.
+    pub(crate) fn each(&self, mut act: impl FnMut(&T)) {
+        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        objects.values().for_each(|object| act(object));
     }
 
     pub(crate) fn remove_all(&self, ends: impl Fn(u64, &T) -> bool) {

@@ -214,7 +214,8 @@ impl Process {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets all objects of a context that is gone, and runs what a runtime has left with it.
+    /// Forgets all objects of a context that is gone; its pinned memory goes back. What a runtime
+    /// has left with it is still to be run, with no lock held: `tables::context_destroyed`.
     pub(crate) fn forget(&self, context: u64) {
         self.streams.remove_all(|stream| stream.context == context);
         self.events.remove_all(|event| event.context == context);
@@ -222,9 +223,13 @@ impl Process {
             .remove_all(|_, module| module.context == context);
         self.functions
             .remove_all(|_, function| function.context == context);
-        self.ranges_mut()
-            .remove_all(|range| range.context == context && range.is_device());
-        flexdirect_driver_abi::tables::context_destroyed(context);
+        self.modules.each(|module| module.forget(context));
+        let ended = self
+            .ranges_mut()
+            .remove_all(|range| range.context == context);
+        for range in ended.iter().filter(|range| !range.is_device()) {
+            crate::local::give_back_pinned(self, range);
+        }
     }
 }
 

@@ -94,8 +94,14 @@ impl Ranges {
     }
 
     /// Takes out all ranges that `ends` chooses.
-    pub(crate) fn remove_all(&mut self, ends: impl Fn(&Range) -> bool) {
-        self.by_start.retain(|_, range| !ends(range));
+    pub(crate) fn remove_all(&mut self, ends: impl Fn(&Range) -> bool) -> Vec<Range> {
+        let mut ended = Vec::new();
+        self.by_start.retain(|_, range| {
+            let is_ended = ends(range);
+            ended.extend(is_ended.then_some(*range));
+            !is_ended
+        });
+        ended
     }
 }
 

@@ -48,10 +48,13 @@ pub(crate) struct Session {
     submit: Mutex<Submit>,
     /// Told when the worker has executed something, the queue has shrunk, or the session has died.
     room: Condvar,
-    waiting: Mutex<BTreeMap<u64, Arc<Waiter>>>,
+    waiting: Mutex<BTreeMap<u64, Awaited>>,
     /// Every reply up to this sequence has been taken.
     replies_taken: AtomicU64,
     slab: Slab,
+    /// Held from the reservation of a piece until it is put: pieces must arrive in the order of
+    /// their positions.
+    staging: Mutex<()>,
     landings: Mutex<Landings>,
     succeeded: AtomicBool,
     dead: OnceLock<()>,
@@ -69,6 +72,14 @@ pub(crate) struct Issue {
     pub(crate) context: u64,
 }
 
+/// Who awaits a reply.
+#[derive(Debug)]
+struct Awaited {
+    waiter: Arc<Waiter>,
+    /// Landing that ends with the reply, or 0.
+    landing: u64,
+}
+
 /// The answer to an awaited record.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -83,19 +94,21 @@ impl Reply {
     /// # Errors
     /// Their code.
     pub(crate) fn check(&self) -> CuResult {
-        CuError::check(self.status)?;
-        CuError::check(self.deferred)?;
+        self.made()?;
         CuError::check(thread::take_deferred())
     }
 
     /// The body of the reply to a call that made something, which must not be lost: the code of an
-    /// earlier call waits for another of this thread.
+    /// earlier call waits for another of this thread. So it does when this call has failed by a
+    /// code of its own, such as `NOT_READY`.
     ///
     /// # Errors
     /// The code of the call itself.
     pub(crate) fn made(&self) -> Result<Reader<'_>, CuError> {
+        if self.deferred != self.status {
+            thread::defer(self.deferred);
+        }
         CuError::check(self.status)?;
-        thread::defer(self.deferred);
         Ok(Reader::new(&self.body))
     }
 
@@ -128,6 +141,7 @@ impl Session {
             waiting: Mutex::default(),
             replies_taken: AtomicU64::new(0),
             slab: Slab::new(snapshot.slab_len),
+            staging: Mutex::default(),
             landings: Mutex::default(),
             succeeded: AtomicBool::new(false),
             dead: OnceLock::new(),
@@ -150,9 +164,32 @@ impl Session {
     /// # Errors
     /// As [`Session::post`]; errors of the call itself are in the reply.
     pub(crate) fn call(&self, issue: Issue, body: &[u8]) -> Result<Reply, CuError> {
+        self.call_into(issue, body, 0)
+    }
+
+    /// As [`Session::call`], for a call that puts to a landing, which ends with it: once this has
+    /// returned, nothing is written there. If the call has succeeded, all its bytes are in.
+    ///
+    /// # Errors
+    /// As [`Session::call`].
+    pub(crate) fn call_into(
+        &self,
+        issue: Issue,
+        body: &[u8],
+        landing: u64,
+    ) -> Result<Reply, CuError> {
         let waiter = thread::waiter();
-        self.submit(issue, body, Some(&waiter))?;
-        waiter.wait().ok_or_else(|| self.code())
+        let awaited = Awaited {
+            waiter: Arc::clone(&waiter),
+            landing,
+        };
+        let reply = self
+            .submit(issue, body, Some(awaited))
+            .and_then(|()| waiter.wait().ok_or_else(|| self.code()));
+        if reply.is_err() {
+            self.landings().give_up(landing);
+        }
+        reply
     }
 
     /// Puts one piece of at most [`CHUNK_LEN`] bytes into the worker's slab and returns its
@@ -163,6 +200,7 @@ impl Session {
     pub(crate) fn stage(&self, bytes: &[u8]) -> Result<u64, CuError> {
         debug_assert!(bytes.len() <= CHUNK_LEN);
         let len = bytes.len() as u64;
+        let _turn = lock(&self.staging);
         let position = match self.slab.reserve(len) {
             Some(position) => position,
             None => {
@@ -208,7 +246,8 @@ impl Session {
         self.link.close(reason);
     }
 
-    fn submit(&self, issue: Issue, body: &[u8], waiter: Option<&Arc<Waiter>>) -> CuResult {
+    fn submit(&self, issue: Issue, body: &[u8], awaited: Option<Awaited>) -> CuResult {
+        let is_awaited = awaited.is_some();
         let thread = thread::number();
         let mut submit = lock(&self.submit);
         while submit.is_full(body.len()) && self.dead.get().is_none() {
@@ -223,7 +262,7 @@ impl Session {
         }
         let header = RecordHeader {
             op: issue.op.0,
-            flags: if waiter.is_some() { flags::AWAITED } else { 0 },
+            flags: if is_awaited { flags::AWAITED } else { 0 },
             context: issue.context,
             thread,
             lane: issue.lane,
@@ -239,11 +278,11 @@ impl Session {
             let sequence = submit
                 .append(header, body)
                 .map_err(|_| CuError::INVALID_VALUE)?;
-            if let Some(waiter) = waiter {
-                waiting.insert(sequence, Arc::clone(waiter));
+            if let Some(awaited) = awaited {
+                waiting.insert(sequence, awaited);
             }
         }
-        if waiter.is_some() {
+        if is_awaited {
             submit.want_flush();
         }
         drop(self.pump(submit));

@@ -4,10 +4,11 @@
 //! told the context with every record and never hears of a per-thread default stream.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flexdirect_wire::abi::{CuError, CuStream};
+use flexdirect_wire::abi::CuStream;
 
 use crate::lifetime;
 use crate::objects::Context;
@@ -21,37 +22,29 @@ pub(crate) fn number() -> u32 {
         }
         state.number
     })
-    .unwrap_or(0)
 }
 
 /// Top of the calling thread's stack.
 pub(crate) fn current() -> Option<Arc<Context>> {
-    with(|state| state.stack.last().cloned()).flatten()
+    with(|state| state.stack.last().cloned())
 }
 
 /// Pushes a context.
-///
-/// # Errors
-/// `DEINITIALIZED` in a thread that has ended.
-pub(crate) fn push(context: Arc<Context>) -> Result<(), CuError> {
-    with(|state| state.stack.push(context)).ok_or(CuError::DEINITIALIZED)
+pub(crate) fn push(context: Arc<Context>) {
+    with(|state| state.stack.push(context));
 }
 
 /// Pops a context.
 pub(crate) fn pop() -> Option<Arc<Context>> {
-    with(|state| state.stack.pop()).flatten()
+    with(|state| state.stack.pop())
 }
 
 /// Replaces the top; without a context, pops it.
-///
-/// # Errors
-/// As [`push`].
-pub(crate) fn replace(context: Option<Arc<Context>>) -> Result<(), CuError> {
+pub(crate) fn replace(context: Option<Arc<Context>>) {
     with(|state| {
         state.stack.pop();
         state.stack.extend(context);
-    })
-    .ok_or(CuError::DEINITIALIZED)
+    });
 }
 
 /// Takes a context that is destroyed off the top, where CUDA takes it off.
@@ -70,7 +63,6 @@ pub(crate) fn default_stream(context: u64) -> Option<u64> {
         let found = state.streams.iter().find(|&&(owner, _)| owner == context);
         found.map(|&(_, stream)| stream)
     })
-    .flatten()
 }
 
 /// Remembers the stream that stands for the thread's default stream in `context`.
@@ -96,9 +88,10 @@ pub(crate) fn exchange_capture_mode(mode: u32) -> u32 {
     CAPTURE_MODE.replace(mode)
 }
 
-/// Keeps the code of an earlier posted call for a call that may return it; 0 is none.
+/// Keeps the code of an earlier posted call for a call that may return it; 0 is none. The first
+/// one stays.
 pub(crate) fn defer(code: u32) {
-    if code != 0 {
+    if DEFERRED.get() == 0 {
         DEFERRED.set(code);
     }
 }
@@ -110,7 +103,7 @@ pub(crate) fn take_deferred() -> u32 {
 
 /// The place where the calling thread waits for replies.
 pub(crate) fn waiter() -> Arc<Waiter> {
-    with(|state| Arc::clone(&state.waiter)).unwrap_or_default()
+    with(|state| Arc::clone(state.waiter.get_or_insert_default()))
 }
 
 /// While it lives, stream 0 means the calling thread's default stream.
@@ -139,29 +132,46 @@ struct State {
     stack: Vec<Arc<Context>>,
     /// Context and stream of each default stream that is in use.
     streams: Vec<(u64, u64)>,
-    waiter: Arc<Waiter>,
+    waiter: Option<Arc<Waiter>>,
+    /// [`end`] will be called.
+    is_watched: bool,
 }
 
-impl Drop for State {
-    fn drop(&mut self) {
-        // With the first thread the process exits: nothing is waited for, and all of it ends.
-        if !lifetime::is_running() || lifetime::is_first_thread() {
-            return;
-        }
-        for &(context, stream) in &self.streams {
-            crate::hand::end_default_stream(context, stream);
-        }
-        if self.number != 0 {
-            NUMBERS.give_back(self.number);
-        }
+impl State {
+    const NEW: Self = Self {
+        number: 0,
+        stack: Vec::new(),
+        streams: Vec::new(),
+        waiter: None,
+        is_watched: false,
+    };
+}
+
+/// Gives back what an ending thread has. Destructors that run after it may make calls all the
+/// same; then it is called again.
+pub(crate) fn end() {
+    // With the first thread the process exits: nothing is waited for, and all of it ends.
+    if !lifetime::is_running() || lifetime::is_first_thread() {
+        return;
+    }
+    let streams = with(|state| std::mem::take(&mut state.streams));
+    for (context, stream) in streams {
+        crate::hand::end_default_stream(context, stream);
+    }
+    let state = STATE.with_borrow_mut(|state| std::mem::replace(&mut **state, State::NEW));
+    if state.number != 0 {
+        NUMBERS.give_back(state.number);
     }
 }
 
-/// Nothing in a thread whose storage is gone: it is ending.
-fn with<T>(use_state: impl FnOnce(&mut State) -> T) -> Option<T> {
-    STATE
-        .try_with(|state| use_state(&mut state.borrow_mut()))
-        .ok()
+fn with<T>(use_state: impl FnOnce(&mut State) -> T) -> T {
+    STATE.with_borrow_mut(|state| {
+        if !state.is_watched {
+            state.is_watched = true;
+            lifetime::watch_thread();
+        }
+        use_state(state)
+    })
 }
 
 struct Numbers {
@@ -196,12 +206,10 @@ thread_local! {
     static PER_THREAD_DEFAULT: Cell<bool> = const { Cell::new(false) };
     static CAPTURE_MODE: Cell<u32> = const { Cell::new(0) };
     static DEFERRED: Cell<u32> = const { Cell::new(0) };
-    static STATE: RefCell<State> = RefCell::new(State {
-        number: 0,
-        stack: Vec::new(),
-        streams: Vec::new(),
-        waiter: Arc::default(),
-    });
+    /// Without a destructor, so that it is there for those of the application's thread-local
+    /// objects: see [`end`].
+    static STATE: RefCell<ManuallyDrop<State>> =
+        const { RefCell::new(ManuallyDrop::new(State::NEW)) };
 }
 
 #[cfg(test)]
@@ -219,18 +227,18 @@ mod tests {
     #[test]
     fn the_stack_is_a_stack() {
         assert_eq!(top(), None);
-        push(context(1)).unwrap();
-        push(context(2)).unwrap();
+        push(context(1));
+        push(context(2));
         assert_eq!(top(), Some(2));
-        replace(Some(context(3))).unwrap();
+        replace(Some(context(3)));
         assert_eq!(top(), Some(3));
         assert_eq!(pop().unwrap().handle, 3);
         forget(7);
         assert_eq!(top(), Some(1), "another context stays");
-        replace(None).unwrap();
+        replace(None);
         assert_eq!(top(), None);
         assert!(pop().is_none());
-        replace(Some(context(4))).unwrap();
+        replace(Some(context(4)));
         assert_eq!(top(), Some(4), "an empty stack takes a context as well");
         forget(4);
         assert_eq!(top(), None);
@@ -254,5 +262,29 @@ mod tests {
         assert_eq!(number(), mine);
         let other = std::thread::spawn(number).join().unwrap();
         assert!(mine > 0 && other > 0 && other != mine);
+    }
+
+    #[test]
+    fn destructors_of_a_thread_may_make_calls() {
+        use std::sync::mpsc::{Sender, channel};
+
+        /// Looks when it is destroyed: before anything that came into being later, by the rules.
+        struct Late(Sender<(Option<u64>, u32)>);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                self.0.send((top(), number())).unwrap();
+            }
+        }
+        thread_local! {
+            static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+        }
+        let (tell, told) = channel();
+        let thread = std::thread::spawn(move || {
+            LATE.set(Some(Late(tell)));
+            push(context(5));
+            number()
+        });
+        let own = thread.join().unwrap();
+        assert_eq!(told.recv().unwrap(), (Some(5), own));
     }
 }

@@ -2,13 +2,14 @@
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
+use flexdirect_driver_abi::tables::context_destroyed;
 use flexdirect_wire::abi::{CuContext, CuCtxCreateParams, CuDevice, CuError, CuResult, InOut, Out};
 use flexdirect_wire::body::{ContextCreate, One};
 use flexdirect_wire::call::{Op, op};
 
-use super::wanted;
+use super::{one, wanted};
 use crate::objects::Context;
 use crate::process::{Process, body, here, process};
 use crate::session::Issue;
@@ -36,15 +37,40 @@ pub(crate) fn cuDevicePrimaryCtxReset_v2(dev: CuDevice) -> CuResult {
     let process = process()?;
     let (ordinal, device) = devices::find(&process.devices, dev)?;
     let context = &process.primaries[ordinal];
-    let _retained = context.retained();
+    let retained = context.retained();
+    end_primary(process, context, device.lane, retained)
+}
+
+/// The last release ends what the context holds, as a reset does.
+pub(crate) fn cuDevicePrimaryCtxRelease_v2(dev: CuDevice) -> CuResult {
+    let process = process()?;
+    let (ordinal, device) = devices::find(&process.devices, dev)?;
+    let context = &process.primaries[ordinal];
+    let mut retained = context.retained();
+    *retained = retained.checked_sub(1).ok_or(CuError::INVALID_CONTEXT)?;
+    if *retained > 0 {
+        return Ok(());
+    }
+    end_primary(process, context, device.lane, retained)
+}
+
+/// Resets a primary context, if it is active. Its retains stay counted.
+fn end_primary(
+    process: &Process,
+    context: &Context,
+    lane: u16,
+    retained: MutexGuard<'_, u32>,
+) -> CuResult {
     if context.check().is_err() {
         return Ok(());
     }
-    let body = one(u64::from(device.lane))?;
-    let issue = without_context(op::cuDevicePrimaryCtxReset_v2, device.lane);
+    let body = one(u64::from(lane));
+    let issue = without_context(op::cuDevicePrimaryCtxReset_v2, lane);
     let reply = process.session.call(issue, &body)?;
     context.set_active(false);
     process.forget(context.handle);
+    drop(retained);
+    context_destroyed(context.handle);
     reply.check()
 }
 
@@ -56,9 +82,7 @@ pub(crate) fn cuCtxCreate_v2(pctx: Out<CuContext>, flags: u32, dev: CuDevice) ->
     let process = process()?;
     wanted(pctx.is_null())?;
     let (ordinal, device) = devices::find(&process.devices, dev)?;
-    if flags & !FLAGS != 0 {
-        return Err(CuError::INVALID_VALUE);
-    }
+    check_flags(flags)?;
     let issue = without_context(op::cuCtxCreate_v2, device.lane);
     let reply = process
         .session
@@ -75,7 +99,7 @@ pub(crate) fn cuCtxCreate_v2(pctx: Out<CuContext>, flags: u32, dev: CuDevice) ->
         false,
     ));
     process.contexts.insert(created.value, Arc::clone(&context));
-    thread::push(context)?;
+    thread::push(context);
     pctx.write(CuContext(created.value))
 }
 
@@ -105,6 +129,7 @@ pub(crate) fn cuCtxDestroy_v2(ctx: CuContext) -> CuResult {
     thread::forget(ctx.0);
     let reply = about(process, &context, op::cuCtxDestroy_v2, ctx.0);
     process.forget(ctx.0);
+    context_destroyed(ctx.0);
     reply
 }
 
@@ -128,7 +153,7 @@ fn about(process: &Process, context: &Context, op: Op, value: u64) -> CuResult {
         lane: context.lane,
         context: context.handle,
     };
-    process.session.call(issue, &one(value)?)?.check()
+    process.session.call(issue, &one(value))?.check()
 }
 
 fn without_context(op: Op, lane: u16) -> Issue {
@@ -149,12 +174,18 @@ fn creation(lane: u16, flags: u32) -> Result<Vec<u8>, CuError> {
     })
 }
 
-fn one(value: u64) -> Result<Vec<u8>, CuError> {
-    body(|record| {
-        record.put(&One { value });
-        Ok(())
-    })
+/// One way of scheduling at most, and no flag that is not known.
+///
+/// # Errors
+/// `INVALID_VALUE`.
+pub(crate) fn check_flags(flags: u32) -> CuResult {
+    if flags & !FLAGS != 0 || (flags & SCHEDULING).count_ones() > 1 {
+        return Err(CuError::INVALID_VALUE);
+    }
+    Ok(())
 }
 
 /// Scheduling, mapped host memory, local memory, core dumps, synchronous copies.
 const FLAGS: u32 = 0xff;
+/// Spin, yield, block.
+const SCHEDULING: u32 = 7;

@@ -14,7 +14,7 @@ use flexdirect_wire::body::HostCopy;
 use flexdirect_wire::call::op;
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use flexdirect_wire::param::Param;
-use flexdirect_wire::record::WireError;
+use zerocopy::IntoBytes;
 
 use super::stream::{Target, target};
 use crate::process::{Process, process};
@@ -49,27 +49,29 @@ impl Copy {
         })
     }
 
+    /// Whether a range is device memory, else it is of the host.
+    ///
+    /// # Errors
+    /// `INVALID_VALUE` for a range that is neither: not claimed as what it is, over its end, null,
+    /// or device memory that was freed.
+    fn is_device(self, (address, claimed): (u64, Claimed), len: usize) -> Result<bool, CuError> {
+        let len = len as u64;
+        let ranges = self.process.ranges();
+        let is_device = ranges.find(address).is_some_and(|range| range.is_device());
+        if is_device || claimed == Claimed::Device {
+            ranges.device(address, len)?;
+        } else if address == 0 || self.process.claims().touches(address, len) {
+            return Err(CuError::INVALID_VALUE);
+        }
+        Ok(is_device)
+    }
+
     /// Copies `len` bytes.
     fn run(self, to: (u64, Claimed), from: (u64, Claimed), len: usize) -> CuResult {
         if len == 0 {
             return Ok(());
         }
-        let (to_device, from_device) = {
-            let ranges = self.process.ranges();
-            let check = |(address, claimed): (u64, Claimed)| {
-                let is_device = ranges.find(address).is_some_and(|range| range.is_device());
-                if is_device || claimed == Claimed::Device {
-                    ranges.device(address, len as u64)?;
-                }
-                if address == 0 {
-                    Err(CuError::INVALID_VALUE)
-                } else {
-                    Ok(is_device)
-                }
-            };
-            (check(to)?, check(from)?)
-        };
-        match (to_device, from_device) {
+        match (self.is_device(to, len)?, self.is_device(from, len)?) {
             (true, true) => self.within_device(to.0, from.0, len),
             (true, false) => self.to_device(to.0, address(from.0), len),
             (false, true) => self.to_host(address(to.0), from.0, len),
@@ -164,24 +166,13 @@ impl Copy {
     /// The worker puts the bytes to the application's memory before it replies.
     fn land(self, to: *mut u8, from: u64, len: usize) -> CuResult {
         let session = &self.process.session;
-        // SAFETY: the application lets the call write `len` bytes there until it returns. It
-        // returns after the reply, or after the session's thread has declared the session dead, and
-        // gives the landing up first.
+        // SAFETY: the application lets the call write `len` bytes there until it returns, and it
+        // returns after `call_into` has.
         let landing = unsafe { Landing::new(to, len as u64) };
         let number = session.landings().enter(landing);
-        let reply = self
-            .stream
-            .call(self.process, op::cuMemcpyDtoH_v2, |record| {
-                record.put(&self.body(from, len, number, false));
-                Ok(())
-            });
-        let is_whole = session.landings().give_up(number);
-        let result = reply?.check();
-        if result.is_ok() && !is_whole {
-            let what = "copy that was reported";
-            return Err(session.broken(&WireError::Short { what, missing: len }));
-        }
-        result
+        let record = self.body(from, len, number, false);
+        let issue = self.stream.issue(op::cuMemcpyDtoH_v2);
+        session.call_into(issue, record.as_bytes(), number)?.check()
     }
 
     /// The worker puts the bytes there when the stream reaches the copy.

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use flexdirect_wire::abi::{CuError, CuEvent, CuResult, CuStream, Out};
-use flexdirect_wire::body::{Create, EventRecord, One};
+use flexdirect_wire::body::{Create, EventRecord};
 use flexdirect_wire::call::{Op, op};
 
 use super::stream::target;
-use super::wanted;
+use super::{one, wanted};
 use crate::objects::Event;
-use crate::process::{Process, body, here, process};
+use crate::process::{Process, here, process};
 use crate::session::Issue;
 
 pub(crate) fn cuEventCreate(event: Out<CuEvent>, flags: u32) -> CuResult {
@@ -48,10 +48,9 @@ pub(crate) fn cuEventDestroy_v2(event: CuEvent) -> CuResult {
         .events
         .remove(event.0)
         .ok_or(CuError::INVALID_HANDLE)?;
-    let body = one(event)?;
     process
         .session
-        .post(issue(&found, op::cuEventDestroy_v2), &body)
+        .post(issue(&found, op::cuEventDestroy_v2), &one(event.0))
 }
 
 pub(crate) fn cuEventRecord(event: CuEvent, stream: CuStream) -> CuResult {
@@ -105,7 +104,7 @@ fn about(event: CuEvent, op: Op) -> CuResult {
     };
     process
         .session
-        .call(issue(&found, op), &one(event)?)?
+        .call(issue(&found, op), &one(event.0))?
         .check()?;
     found.finish(recorded);
     Ok(())
@@ -117,13 +116,6 @@ fn issue(event: &Event, op: Op) -> Issue {
         lane: event.lane,
         context: event.context,
     }
-}
-
-fn one(event: CuEvent) -> Result<Vec<u8>, CuError> {
-    body(|record| {
-        record.put(&One { value: event.0 });
-        Ok(())
-    })
 }
 
 /// `CU_EVENT_DISABLE_TIMING`.

@@ -6,7 +6,7 @@
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::AtomicI32;
 use std::sync::{Arc, Mutex};
 
 use flexdirect_wire::abi::{
@@ -18,8 +18,8 @@ use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::{PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use flexdirect_wire::record::{Reader, WireError};
 
-use super::module::{anywhere, at, lock, named, one, owner};
-use super::wanted;
+use super::module::{anywhere, at, lock, named, owner};
+use super::{one, wanted};
 use crate::objects::{Function, Module};
 use crate::process::{Process, body, here, process};
 use crate::session::Issue;
@@ -83,7 +83,7 @@ pub(crate) fn cuKernelGetFunction(func: Out<CuFunction>, kernel: CuKernel) -> Cu
     if let Some(found) = cached.filter(|&found| process.functions.find(found).is_some()) {
         return func.write(CuFunction(found));
     }
-    let reply = here.ask(op::cuKernelGetFunction, &one(kernel.0)?)?;
+    let reply = here.ask(op::cuKernelGetFunction, &one(kernel.0))?;
     let (found, function) = read_function(&mut reply.made()?, &known.name, known.owner, context)
         .map_err(|error| process.session.broken(&error))?;
     process.functions.insert(found, Arc::new(function));
@@ -190,8 +190,11 @@ fn set_attribute(
         Ok(())
     })?;
     process.session.call(issue, &body)?.check()?;
-    if let Some(known) = function.attributes.get(attribute.0 as usize) {
-        known.store(value, Ordering::Relaxed);
+    function.set_attribute(attribute.0, value);
+    // A kernel hands its attributes to its function in the current context, if there is one.
+    let own = lock(&function.functions).get(&issue.context).copied();
+    if let Some(own) = own.and_then(|handle| process.functions.find(handle)) {
+        own.set_attribute(attribute.0, value);
     }
     Ok(())
 }

@@ -3,13 +3,13 @@
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
 use flexdirect_wire::abi::{CuDevicePtr, CuError, CuResult, Out};
-use flexdirect_wire::body::{Alloc, Allocated, One};
+use flexdirect_wire::body::{Alloc, Allocated};
 use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::CLAIM_TRIES_MAX;
 
-use super::wanted;
+use super::{one, wanted};
 use crate::log;
-use crate::process::{Here, here, process};
+use crate::process::{Here, Process, here};
 use crate::ranges::{Kind, Range};
 use crate::session::Issue;
 
@@ -84,12 +84,19 @@ fn allocate(here: &Here, op: Op, mut ask: Alloc) -> Result<Allocated, CuError> {
         );
         ask.decoy = block.address;
     }
+    // The last one has not become a decoy, and is nobody's.
+    free(
+        here.process,
+        here.context.ordinal,
+        here.context.handle,
+        ask.decoy,
+    )?;
     log::error!("no device memory at an address that this process does not use");
     Err(CuError::OUT_OF_MEMORY)
 }
 
 pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
-    let process = process()?;
+    let process = here()?.process;
     if dptr.0 == 0 {
         return Ok(());
     }
@@ -97,15 +104,14 @@ pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
         .ranges_mut()
         .remove(dptr.0, |kind| kind == Kind::Device);
     let range = freed.ok_or(CuError::INVALID_VALUE)?;
-    let lane = process.devices[range.ordinal].lane;
+    free(process, range.ordinal, range.context, dptr.0)
+}
+
+fn free(process: &Process, ordinal: usize, context: u64, address: u64) -> CuResult {
     let issue = Issue {
         op: op::cuMemFree_v2,
-        lane,
-        context: range.context,
+        lane: process.devices[ordinal].lane,
+        context,
     };
-    let body = crate::process::body(|record| {
-        record.put(&One { value: dptr.0 });
-        Ok(())
-    })?;
-    process.session.post(issue, &body)
+    process.session.post(issue, &one(address))
 }

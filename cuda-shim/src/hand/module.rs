@@ -14,7 +14,7 @@ use flexdirect_wire::body::{Global, ImageLoad, ImagePiece, One, session};
 use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::{CHUNK_LEN, IMAGE_LEN_MAX, INLINE_LEN_MAX};
 
-use super::wanted;
+use super::{one, wanted};
 use crate::objects::Module;
 use crate::process::{Process, body, here, process};
 use crate::ranges::{Kind, Range};
@@ -229,7 +229,7 @@ fn unload(op: Op, handle: u64, fits: impl Fn(&Module) -> bool) -> CuResult {
                 lane: module.lane,
                 context,
             },
-            &one(handle)?,
+            &one(handle),
         )?
         .check()
 }
@@ -244,7 +244,7 @@ pub(crate) fn cuLibraryGetModule(mod_: Out<CuModule>, library: CuLibrary) -> CuR
     if let Some(found) = cached.filter(|&found| process.modules.find(found).is_some()) {
         return mod_.write(CuModule(found));
     }
-    let reply = here.ask(op::cuLibraryGetModule, &one(library.0)?)?;
+    let reply = here.ask(op::cuLibraryGetModule, &one(library.0))?;
     let found: One = reply
         .made()?
         .get()
@@ -379,13 +379,6 @@ pub(super) fn named(handle: u64, name: &CStr) -> Result<Vec<u8>, CuError> {
     body(|record| {
         record.put(&One { value: handle });
         record.bytes(name.to_bytes_with_nul());
-        Ok(())
-    })
-}
-
-pub(super) fn one(value: u64) -> Result<Vec<u8>, CuError> {
-    body(|record| {
-        record.put(&One { value });
         Ok(())
     })
 }

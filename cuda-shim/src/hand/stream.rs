@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use flexdirect_wire::abi::{CuError, CuEvent, CuResult, CuStream, Out};
-use flexdirect_wire::body::{Create, One};
+use flexdirect_wire::body::Create;
 use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::param::Param;
 use flexdirect_wire::record::Writer;
 
-use super::wanted;
+use super::{one, wanted};
 use crate::objects::Stream;
 use crate::process::{Here, Process, body, here, process};
 use crate::session::{Issue, Reply};
@@ -46,7 +46,20 @@ impl Target {
         process.session.call(self.issue(op), &body(write)?)
     }
 
-    fn issue(&self, op: Op) -> Issue {
+    /// A stream that is an object.
+    fn of(process: &Process, stream: CuStream) -> Result<Self, CuError> {
+        let found = process
+            .streams
+            .find(stream.0)
+            .ok_or(CuError::INVALID_HANDLE)?;
+        Ok(Self {
+            handle: stream.0,
+            context: found.context,
+            lane: found.lane,
+        })
+    }
+
+    pub(super) fn issue(&self, op: Op) -> Issue {
         Issue {
             op,
             lane: self.lane,
@@ -62,15 +75,7 @@ impl Target {
 /// `INVALID_HANDLE` for a stream that is none; those of [`here`] for a special stream.
 pub(crate) fn target(process: &Process, stream: CuStream) -> Result<Target, CuError> {
     if stream.0 > CuStream::PER_THREAD.0 {
-        let found = process
-            .streams
-            .find(stream.0)
-            .ok_or(CuError::INVALID_HANDLE)?;
-        return Ok(Target {
-            handle: stream.0,
-            context: found.context,
-            lane: found.lane,
-        });
+        return Target::of(process, stream);
     }
     let here = here()?;
     let handle = if thread::is_per_thread(stream) {
@@ -109,12 +114,8 @@ pub(crate) fn end_default_stream(context: u64, stream: u64) {
             lane: found.lane,
             context,
         };
-        let destroyed = body(|record| {
-            record.put(&One { value: stream });
-            Ok(())
-        });
         // A session that is dead has no streams.
-        let _ = destroyed.and_then(|body| process.session.post(issue, &body));
+        let _ = process.session.post(issue, &one(stream));
     }
 }
 
@@ -161,25 +162,9 @@ pub(crate) fn cuStreamDestroy_v2(stream: CuStream) -> CuResult {
         .streams
         .remove(stream.0)
         .ok_or(CuError::INVALID_HANDLE)?;
-    target.post(process, op::cuStreamDestroy_v2, |record| {
-        record.put(&One { value: stream.0 });
-        Ok(())
-    })
-}
-
-impl Target {
-    /// A stream that is an object.
-    fn of(process: &Process, stream: CuStream) -> Result<Self, CuError> {
-        let found = process
-            .streams
-            .find(stream.0)
-            .ok_or(CuError::INVALID_HANDLE)?;
-        Ok(Self {
-            handle: stream.0,
-            context: found.context,
-            lane: found.lane,
-        })
-    }
+    process
+        .session
+        .post(target.issue(op::cuStreamDestroy_v2), &one(stream.0))
 }
 
 pub(crate) fn cuStreamSynchronize(stream: CuStream) -> CuResult {
@@ -201,13 +186,10 @@ pub(crate) fn synchronise(process: &Process, stream: Target) -> CuResult {
 }
 
 fn ask(process: &Process, stream: Target, op: Op) -> CuResult {
-    let reply = stream.call(process, op, |record| {
-        record.put(&One {
-            value: stream.handle,
-        });
-        Ok(())
-    })?;
-    reply.check()
+    process
+        .session
+        .call(stream.issue(op), &one(stream.handle))?
+        .check()
 }
 
 pub(crate) fn cuStreamWaitEvent(stream: CuStream, event: CuEvent, flags: u32) -> CuResult {

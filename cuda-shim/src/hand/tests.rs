@@ -205,6 +205,19 @@ fn memory_is_freed_once() {
     hand::cuCtxSynchronize().unwrap();
     assert_eq!(fake.count(op::cuMemFree_v2), 1);
     assert_eq!(to_device(at, &[1]), invalid, "used after it was freed");
+    let (freed, other) = (
+        InBytes(ptr::with_exposed_provenance_mut(
+            usize::try_from(at).unwrap(),
+        )),
+        allocate(64),
+    );
+    assert_eq!(
+        hand::cuMemcpyHtoD_v2(CuDevicePtr(other), freed, 64),
+        invalid,
+        "nor is it host memory"
+    );
+    let host = CuDevicePtr(pattern(64).as_ptr() as u64);
+    assert_eq!(local::cuMemcpy(CuDevicePtr(at), host, 64), invalid);
     assert!(out(|at| hand::cuMemAlloc_v2(at, 0)).is_err());
 }
 
@@ -320,7 +333,8 @@ fn contexts_are_retained_created_and_gone() {
     );
     fake.context().set_active(false);
     let invalid = Err(CuError::INVALID_CONTEXT);
-    assert_eq!(hand::cuCtxSynchronize(), invalid, "nobody retains it");
+    let gone = Err(CuError::CONTEXT_IS_DESTROYED);
+    assert_eq!(hand::cuCtxSynchronize(), gone, "nobody retains it");
     let primary = out(|context| hand::cuDevicePrimaryCtxRetain(context, device)).unwrap();
     out(|context| hand::cuDevicePrimaryCtxRetain(context, device)).unwrap();
     assert_eq!(
@@ -352,4 +366,35 @@ fn contexts_are_retained_created_and_gone() {
         Err(CuError::INVALID_CONTEXT)
     );
     assert_eq!(local::cuCtxPopCurrent_v2(Out(ptr::null_mut())), invalid);
+    assert_eq!(
+        hand::cuMemFree_v2(CuDevicePtr(0)),
+        invalid,
+        "it needs a context as well"
+    );
+}
+
+#[test]
+fn the_last_release_ends_what_a_primary_context_holds() {
+    let fake = Fake::start();
+    let device = CuDevice(0);
+    for _ in 0..2 {
+        out(|context| hand::cuDevicePrimaryCtxRetain(context, device)).unwrap();
+    }
+    let (at, stream) = (allocate(64), out(|stream| hand::cuStreamCreate(stream, 0)));
+    let pinned = out(|at| local::cuMemHostAlloc(at, 64, 0)).unwrap();
+    local::cuDevicePrimaryCtxRelease_v2(device).unwrap();
+    hand::cuStreamSynchronize(stream.unwrap()).unwrap();
+    local::cuDevicePrimaryCtxRelease_v2(device).unwrap();
+    assert_eq!(fake.count(op::cuDevicePrimaryCtxReset_v2), 1);
+    assert_eq!(hand::cuCtxSynchronize(), Err(CuError::CONTEXT_IS_DESTROYED));
+    assert_eq!(
+        local::cuDevicePrimaryCtxRelease_v2(device),
+        Err(CuError::INVALID_CONTEXT)
+    );
+    out(|context| hand::cuDevicePrimaryCtxRetain(context, device)).unwrap();
+    let invalid = Err(CuError::INVALID_VALUE);
+    assert_eq!(hand::cuMemFree_v2(CuDevicePtr(at)), invalid);
+    assert_eq!(local::cuMemFreeHost(pinned), invalid);
+    let stale = hand::cuStreamSynchronize(stream.unwrap());
+    assert_eq!(stale, Err(CuError::INVALID_HANDLE));
 }

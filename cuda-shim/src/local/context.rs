@@ -9,10 +9,11 @@ use flexdirect_wire::abi::{CuContext, CuDevice, CuError, CuResult, Out};
 
 use crate::objects::Context;
 use crate::process::{here, process};
-use crate::{devices, thread};
+use crate::{devices, hand, thread};
 
 pub(crate) fn cuCtxPushCurrent_v2(ctx: CuContext) -> CuResult {
-    thread::push(process()?.context(ctx.0)?)
+    thread::push(process()?.context(ctx.0)?);
+    Ok(())
 }
 
 pub(crate) fn cuCtxPopCurrent_v2(pctx: Out<CuContext>) -> CuResult {
@@ -31,7 +32,8 @@ pub(crate) fn cuCtxSetCurrent(ctx: CuContext) -> CuResult {
     } else {
         Some(process.context(ctx.0)?)
     };
-    thread::replace(context)
+    thread::replace(context);
+    Ok(())
 }
 
 pub(crate) fn cuCtxGetCurrent(pctx: Out<CuContext>) -> CuResult {
@@ -53,11 +55,7 @@ pub(crate) fn cuCtxGetDevice_v2(device: Out<CuDevice>, ctx: CuContext) -> CuResu
 }
 
 pub(crate) fn cuCtxGetFlags(flags: Out<u32>) -> CuResult {
-    flags.write(
-        named_or_current(CuContext(0))?
-            .flags
-            .load(Ordering::Relaxed),
-    )
+    flags.write(here()?.context.flags.load(Ordering::Relaxed))
 }
 
 pub(crate) fn cuCtxGetId(ctx: CuContext, ctx_id: Out<u64>) -> CuResult {
@@ -84,15 +82,7 @@ pub(crate) fn cuCtxGetStreamPriorityRange(
 }
 
 pub(crate) fn cuDevicePrimaryCtxRelease_v2(dev: CuDevice) -> CuResult {
-    let process = process()?;
-    let (ordinal, _) = devices::find(&process.devices, dev)?;
-    let context = &process.primaries[ordinal];
-    let mut retained = context.retained();
-    *retained = retained.checked_sub(1).ok_or(CuError::INVALID_CONTEXT)?;
-    if *retained == 0 {
-        context.set_active(false);
-    }
-    Ok(())
+    hand::cuDevicePrimaryCtxRelease_v2(dev)
 }
 
 pub(crate) fn cuDevicePrimaryCtxRelease(dev: CuDevice) -> CuResult {
@@ -102,9 +92,7 @@ pub(crate) fn cuDevicePrimaryCtxRelease(dev: CuDevice) -> CuResult {
 pub(crate) fn cuDevicePrimaryCtxSetFlags_v2(dev: CuDevice, flags: u32) -> CuResult {
     let process = process()?;
     let (ordinal, _) = devices::find(&process.devices, dev)?;
-    if flags & !FLAGS != 0 {
-        return Err(CuError::INVALID_VALUE);
-    }
+    hand::check_flags(flags)?;
     process.primaries[ordinal]
         .flags
         .store(flags, Ordering::Relaxed);
@@ -138,5 +126,3 @@ fn named_or_current(ctx: CuContext) -> Result<Arc<Context>, CuError> {
 
 /// Version of the context interface that all of today's calls create.
 const API_VERSION: u32 = 3020;
-/// See [`crate::hand::cuCtxCreate_v2`].
-const FLAGS: u32 = 0xff;

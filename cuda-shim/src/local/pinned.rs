@@ -12,7 +12,7 @@ use flexdirect_wire::abi::{CuDevicePtr, CuError, CuResult, Out};
 use flexdirect_wire::call::op;
 
 use crate::log;
-use crate::process::{Process, here, process};
+use crate::process::{Process, here};
 use crate::ranges::{Kind, Range};
 use crate::session::Issue;
 
@@ -27,7 +27,7 @@ pub(crate) fn cuMemHostAlloc(pp: Out<*mut c_void>, bytesize: usize, flags: u32) 
     }
     let start = map(bytesize).ok_or(CuError::OUT_OF_MEMORY)?;
     here.process.ranges_mut().insert(Range {
-        start: start as u64,
+        start: start.expose_provenance() as u64,
         len: bytesize as u64,
         kind: Kind::Pinned(flags),
         context: here.context.handle,
@@ -38,10 +38,7 @@ pub(crate) fn cuMemHostAlloc(pp: Out<*mut c_void>, bytesize: usize, flags: u32) 
 }
 
 pub(crate) fn cuMemFreeHost(p: *mut c_void) -> CuResult {
-    let process = process()?;
-    if p.is_null() {
-        return Ok(());
-    }
+    let process = here()?.process;
     let is_pinned = |kind| matches!(kind, Kind::Pinned(_));
     let start = p as u64;
     let found = process.ranges().find(start).copied();
@@ -52,15 +49,29 @@ pub(crate) fn cuMemFreeHost(p: *mut c_void) -> CuResult {
         .ranges_mut()
         .remove(start, is_pinned)
         .ok_or(CuError::INVALID_VALUE)?;
-    if process.session.landings().is_pending(start, range.len) {
+    if give_back_pinned(process, &range) {
+        Ok(())
+    } else {
+        settled
+    }
+}
+
+/// Gives pages back that were taken out of the range table, unless a copy may still write to them.
+/// Whether they were.
+pub(crate) fn give_back_pinned(process: &Process, range: &Range) -> bool {
+    if process
+        .session
+        .landings()
+        .is_pending(range.start, range.len)
+    {
         log::warning!(
             "{} bytes of pinned memory are kept: a copy to them did not end",
             range.len
         );
-        return settled;
+        return false;
     }
-    unmap(p, usize::try_from(range.len).expect("it was mapped"));
-    Ok(())
+    unmap(range);
+    true
 }
 
 /// Waits for copies to the memory, if there are any.
@@ -98,7 +109,7 @@ pub(crate) fn cuMemHostGetFlags(flags: Out<u32>, p: *mut c_void) -> CuResult {
 }
 
 fn pinned(p: *mut c_void) -> Result<u32, CuError> {
-    let process = process()?;
+    let process = here()?.process;
     match process.ranges().find(p as u64).map(|range| range.kind) {
         Some(Kind::Pinned(flags)) => Ok(flags),
         _ => Err(CuError::INVALID_VALUE),
@@ -115,10 +126,12 @@ fn map(len: usize) -> Option<*mut c_void> {
     (mapped != libc::MAP_FAILED).then_some(mapped)
 }
 
-fn unmap(start: *mut c_void, len: usize) {
+fn unmap(range: &Range) {
+    let to = |value| usize::try_from(value).expect("it was mapped");
+    let start = ptr::with_exposed_provenance_mut(to(range.start));
     // SAFETY: `map` has made this mapping, it was taken out of the range table just now, so it is
     // unmapped once, and no landing is in it.
-    unsafe { libc::munmap(start, len) };
+    unsafe { libc::munmap(start, to(range.len)) };
 }
 
 /// Portable, device-mapped, write-combined: the last two change nothing here.

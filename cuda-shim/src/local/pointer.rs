@@ -8,7 +8,7 @@ use flexdirect_wire::abi::{
     CuDevicePtr, CuError, CuPointerAttribute, CuResult, InOut, OptOut, Out,
 };
 
-use crate::process::process;
+use crate::process::{here, process};
 use crate::ranges::Range;
 
 /// The value of an attribute, in the width in which CUDA writes it.
@@ -75,7 +75,7 @@ fn value(attribute: u32, range: &Range, address: u64) -> Result<Option<Value>, C
         HOST_POINTER if !is_device => Value::Long(address),
         // Host memory has no twin yet; device memory has no host address.
         DEVICE_POINTER | HOST_POINTER => return Ok(None),
-        BUFFER_ID => Value::Long(range.id),
+        BUFFER_ID | BLOCK_ID => Value::Long(range.id),
         DEVICE_ORDINAL => Value::Word(ordinal),
         RANGE_START => Value::Long(range.start),
         RANGE_SIZE => Value::Long(range.len),
@@ -85,6 +85,9 @@ fn value(attribute: u32, range: &Range, address: u64) -> Result<Option<Value>, C
             Value::Word(0)
         }
         HANDLE_TYPES | POOL => Value::Long(0),
+        LOCALITY_DOMAIN => Value::Word(LOCALITY_NONE),
+        // Of virtual memory, and of GPUDirect in its first form.
+        P2P_TOKENS | MAPPING_SIZE | MAPPING_BASE => return Ok(None),
         _ => return Err(CuError::INVALID_VALUE),
     }))
 }
@@ -93,9 +96,16 @@ fn value(attribute: u32, range: &Range, address: u64) -> Result<Option<Value>, C
 fn nothing(attribute: u32) -> Result<Value, CuError> {
     Ok(match attribute {
         DEVICE_ORDINAL => Value::Word(DEVICE_INVALID),
-        CONTEXT | DEVICE_POINTER | HOST_POINTER | BUFFER_ID | RANGE_START | RANGE_SIZE
-        | HANDLE_TYPES | POOL => Value::Long(0),
-        MEMORY_TYPE..=IS_DECOMPRESS_CAPABLE => Value::Word(0),
+        LOCALITY_DOMAIN => Value::Word(LOCALITY_NONE),
+        MEMORY_TYPE
+        | SYNC_MEMOPS
+        | IS_MANAGED
+        | IS_IPC_CAPABLE
+        | MAPPED
+        | IS_RDMA_CAPABLE
+        | ACCESS_FLAGS
+        | IS_DECOMPRESS_CAPABLE => Value::Word(0),
+        CONTEXT..LOCALITY_DOMAIN => Value::Long(0),
         _ => return Err(CuError::INVALID_VALUE),
     })
 }
@@ -105,9 +115,9 @@ pub(crate) fn cuMemGetAddressRange_v2(
     psize: OptOut<usize>,
     dptr: CuDevicePtr,
 ) -> CuResult {
-    let process = process()?;
+    let process = here()?.process;
     let found = process.ranges().find(dptr.0).copied();
-    let range = found.filter(Range::is_device).ok_or(CuError::NOT_FOUND)?;
+    let range = found.ok_or(CuError::NOT_FOUND)?;
     pbase.write(CuDevicePtr(range.start));
     psize.write(usize::try_from(range.len).unwrap_or(usize::MAX));
     Ok(())
@@ -118,6 +128,7 @@ const CONTEXT: u32 = 1;
 const MEMORY_TYPE: u32 = 2;
 const DEVICE_POINTER: u32 = 3;
 const HOST_POINTER: u32 = 4;
+const P2P_TOKENS: u32 = 5;
 const SYNC_MEMOPS: u32 = 6;
 const BUFFER_ID: u32 = 7;
 const IS_MANAGED: u32 = 8;
@@ -130,7 +141,11 @@ const HANDLE_TYPES: u32 = 14;
 const IS_RDMA_CAPABLE: u32 = 15;
 const ACCESS_FLAGS: u32 = 16;
 const POOL: u32 = 17;
+const MAPPING_SIZE: u32 = 18;
+const MAPPING_BASE: u32 = 19;
+const BLOCK_ID: u32 = 20;
 const IS_DECOMPRESS_CAPABLE: u32 = 21;
+const LOCALITY_DOMAIN: u32 = 22;
 
 const TYPE_HOST: u32 = 1;
 const TYPE_DEVICE: u32 = 2;
@@ -138,6 +153,8 @@ const TYPE_DEVICE: u32 = 2;
 const ACCESS_READ_WRITE: u32 = 3;
 /// `CU_DEVICE_INVALID`, -2.
 const DEVICE_INVALID: u32 = 0xffff_fffe;
+/// No locality domain, -1.
+const LOCALITY_NONE: u32 = 0xffff_ffff;
 
 #[cfg(test)]
 mod tests {
@@ -171,6 +188,8 @@ mod tests {
             nothing(DEVICE_ORDINAL),
             Ok(Value::Word((-2i32).cast_unsigned()))
         );
+        assert_eq!(nothing(MAPPING_BASE), Ok(Value::Long(0)), "its whole width");
         assert_eq!(nothing(0), Err(CuError::INVALID_VALUE));
+        assert_eq!(nothing(23), Err(CuError::INVALID_VALUE));
     }
 }

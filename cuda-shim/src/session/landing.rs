@@ -19,9 +19,9 @@ impl Landing {
     /// Names `len` bytes from `address` on.
     ///
     /// # Safety
-    /// They are valid for writes, by the thread that receives, until the landing has ended:
-    /// until [`Landings::is_pending`] says no, [`Landings::give_up`] has been called after the
-    /// reply to the call that put to it, or the session has died.
+    /// They are valid for writes, by the thread that receives, until the landing has ended: until
+    /// [`Landings::is_pending`] says no, the session's `call_into` with it has returned, or the
+    /// session has died.
     pub(crate) unsafe fn new(address: *mut u8, len: u64) -> Self {
         Self {
             address: address as usize,

@@ -3,8 +3,9 @@
 //! It runs no code of the application, blocks all signals (they are the application's) and never
 //! waits for anything but the link.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use flexdirect_transport::{Destination, Error, Lanes, Sink, Span};
 use flexdirect_wire::body::{Side, side};
@@ -12,7 +13,7 @@ use flexdirect_wire::record::{ReplyHeader, split_reply};
 use nix::sys::signal::SigSet;
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Reply, Session, lock};
+use super::{Awaited, Reply, Session, lock};
 use crate::{clock, lifetime, log};
 
 /// Starts the thread.
@@ -28,11 +29,17 @@ pub(super) fn spawn(session: Arc<Session>) -> std::io::Result<()> {
 
 fn run(session: &Session) {
     let mut inbox = Inbox { session };
-    let error = loop {
+    let receive = || loop {
         if let Err(error) = session.link.receive(Lanes::Both, &mut inbox) {
             break error;
         }
     };
+    // Whatever ends this thread ends every wait: nobody else would.
+    let error = catch_unwind(AssertUnwindSafe(receive)).unwrap_or_else(|_| {
+        let reason = "its thread panicked: this is a defect of flexdirect";
+        session.link.close(reason);
+        Error::closed(reason)
+    });
     session.die(&error);
 }
 
@@ -87,21 +94,28 @@ impl Sink for Inbox<'_> {
 
 impl Session {
     fn take_reply(&self, header: &ReplyHeader, body: &[u8]) -> Result<(), Error> {
-        let waiter = {
+        let awaited = {
             let mut waiting = lock(&self.waiting);
-            let waiter = waiting.remove(&header.sequence);
+            let awaited = waiting.remove(&header.sequence);
             let taken = waiting
                 .first_key_value()
                 .map_or(header.sequence, |(next, _)| next - 1);
             self.replies_taken.fetch_max(taken, Ordering::Relaxed);
-            waiter
+            awaited
         };
-        let Some(waiter) = waiter else {
+        let Some(Awaited { waiter, landing }) = awaited else {
             let sequence = header.sequence;
             return Err(Error::protocol(format!(
                 "reply to {sequence}, which nobody awaits"
             )));
         };
+        // Ended here, by the thread that writes to landings: when the caller has its reply, a
+        // worker can have nothing written to the caller's memory any more.
+        let is_whole = self.landings().give_up(landing);
+        if header.status == 0 && !is_whole {
+            waiter.die();
+            return Err(Error::protocol("a copy reported before its bytes"));
+        }
         if header.status == 0 {
             self.succeeded.store(true, Ordering::Relaxed);
         }
@@ -140,10 +154,11 @@ impl Session {
                 self.started.elapsed().as_secs_f64(),
             );
         }
-        for (_, waiter) in std::mem::take(&mut *lock(&self.waiting)) {
-            waiter.die();
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        for awaited in waiting.into_values() {
+            awaited.waiter.die();
         }
-        let submit = self.submit.lock().unwrap_or_else(PoisonError::into_inner);
+        let submit = lock(&self.submit);
         self.room.notify_all();
         drop(submit);
         self.slab.wake();

@@ -49,6 +49,63 @@ fn an_image_goes_over_once_and_its_kernel_is_known() {
     assert_eq!(refused, Err(CuError::INVALID_IMAGE));
 }
 
+#[test]
+fn a_library_outlives_what_it_had_in_a_context() {
+    let fake = Fake::start();
+    let device = CuDevice(0);
+    out(|context| hand::cuDevicePrimaryCtxRetain(context, device)).unwrap();
+    let none: *mut c_void = ptr::null_mut();
+    let library = library();
+    let global = || {
+        let name = InStr(c"table".as_ptr().cast_mut());
+        out(|at| hand::cuLibraryGetGlobal(at, Out(none.cast()), library, name)).unwrap()
+    };
+    let before = global();
+    assert_eq!(global(), before);
+    assert_eq!(fake.count(op::cuLibraryGetGlobal), 1);
+    hand::cuDevicePrimaryCtxReset_v2(device).unwrap();
+    out(|context| hand::cuDevicePrimaryCtxRetain(context, device)).unwrap();
+    let after = global();
+    assert_ne!(after, before, "asked for again, for it lies elsewhere now");
+    assert_eq!(hand::cuMemsetD8_v2(after, 0, 4), Ok(()));
+}
+
+#[test]
+fn a_kernel_hands_its_attributes_to_its_function() {
+    let fake = Fake::start();
+    let none: *mut c_void = ptr::null_mut();
+    let library = library();
+    let name = InStr(c"kernel".as_ptr().cast_mut());
+    let kernel = out(|kernel| hand::cuLibraryGetKernel(kernel, library, name)).unwrap();
+    let function = out(|function| hand::cuKernelGetFunction(function, kernel)).unwrap();
+    let mut value = 0u64;
+    let mut parameters = [(&raw mut value).cast::<c_void>(), (&raw mut value).cast()];
+    let mut run = || launch(function, 32, 4000, parameters.as_mut_ptr(), none.cast());
+    assert_eq!(run(), Err(CuError::INVALID_VALUE));
+    hand::cuKernelSetAttribute(CuFunctionAttribute(8), 4000, kernel, CuDevice(0)).unwrap();
+    assert_eq!(run(), Ok(()));
+    drop(fake);
+}
+
+fn library() -> CuLibrary {
+    let image = InBytes(c".version 8.0\n".as_ptr().cast::<c_void>().cast_mut());
+    let none: *mut c_void = ptr::null_mut();
+    let (options, values) = (Out(none.cast()), none.cast());
+    let load = |library| {
+        hand::cuLibraryLoadData(
+            library,
+            image,
+            options,
+            values,
+            0,
+            Out(none.cast()),
+            values,
+            0,
+        )
+    };
+    out(load).unwrap()
+}
+
 fn kernel() -> CuFunction {
     let image = InBytes(c".version 8.0\n".as_ptr().cast::<c_void>().cast_mut());
     let module = out(|module| hand::cuModuleLoadData(module, image)).unwrap();
