@@ -30,6 +30,7 @@ same_everywhere! {
     errors
     fault
     info
+    many_copies
     matmul_tiled
     saxpy
     streams_events

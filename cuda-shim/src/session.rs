@@ -30,7 +30,7 @@ use flexdirect_wire::record::{Reader, RecordHeader, WireError, flags};
 
 use crate::thread;
 
-pub(crate) use connect::{Connected, TABLE_VERSION, connect};
+pub(crate) use connect::{Connected, TABLE_VERSION, connect, leased_driver_version};
 pub(crate) use landing::Landing;
 pub(crate) use waiter::Waiter;
 

@@ -136,7 +136,7 @@ impl Daemon {
             .filter_map(|&ordinal| states.get(usize::try_from(ordinal).ok()?).cloned())
             .collect();
         let books = Books {
-            pool: Pool::new(offered),
+            pool: Pool::new(found.probe.driver_version, offered),
             workers: HashMap::new(),
         };
         let house = House {

@@ -53,6 +53,8 @@ pub struct Found {
 /// What a probing child says on its output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
+    /// `cuDriverGetVersion`.
+    pub driver_version: u32,
     /// In ordinal order.
     pub devices: Vec<DeviceState>,
 }

@@ -15,6 +15,7 @@ use crate::share::{OverShare, Usage};
 /// The devices of a daemon and who holds them.
 #[derive(Debug)]
 pub struct Pool {
+    driver_version: u32,
     devices: Vec<DeviceState>,
     leases: HashMap<u64, Lease>,
     next_lease: u64,
@@ -54,12 +55,13 @@ struct Session {
 }
 
 impl Pool {
-    /// A pool in which nobody holds anything.
-    pub fn new(mut devices: Vec<DeviceState>) -> Self {
+    /// A pool in which nobody holds anything; its driver says `driver_version` of itself.
+    pub fn new(driver_version: u32, mut devices: Vec<DeviceState>) -> Self {
         for device in &mut devices {
             device.free = device.memory;
         }
         Self {
+            driver_version,
             devices,
             leases: HashMap::new(),
             next_lease: 1,
@@ -111,6 +113,7 @@ impl Pool {
             lease: number,
             secret: secret.0.clone(),
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            driver_version: self.driver_version,
             devices: leased,
         };
         self.leases.insert(

@@ -16,9 +16,6 @@ use crate::driver::Driver;
 /// # Errors
 /// What the driver says about a device that it should have.
 pub fn snapshot(driver: &Driver, shares: &[u64]) -> Result<Snapshot, CuError> {
-    let mut version = 0;
-    // SAFETY: the pointer is to a local that outlives the call.
-    unsafe { driver.cuDriverGetVersion(Out(&raw mut version)) }?;
     let priorities = priorities(driver).unwrap_or_default();
     let devices = (0..).zip(shares).map(|(ordinal, &memory)| {
         Ok(Device {
@@ -29,10 +26,21 @@ pub fn snapshot(driver: &Driver, shares: &[u64]) -> Result<Snapshot, CuError> {
     Ok(Snapshot {
         version: VERSION,
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
-        driver_version: u32::try_from(version).unwrap_or(0),
+        driver_version: driver_version(driver)?,
         slab_len: SLAB_LEN as u64,
         devices: devices.collect::<Result<_, CuError>>()?,
     })
+}
+
+/// `cuDriverGetVersion`.
+///
+/// # Errors
+/// What the driver says.
+pub fn driver_version(driver: &Driver) -> Result<u32, CuError> {
+    let mut version = 0;
+    // SAFETY: the pointer is to a local that outlives the call.
+    unsafe { driver.cuDriverGetVersion(Out(&raw mut version)) }?;
+    Ok(u32::try_from(version).unwrap_or(0))
 }
 
 /// Every device of the driver, all of its memory free.

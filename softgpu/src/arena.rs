@@ -201,6 +201,22 @@ impl Arena {
         Ok(())
     }
 
+    /// Makes all bytes of a live allocation zero; whole pages without touching them.
+    pub(crate) fn clear(&self, allocation: &Allocation) {
+        let to = |value| usize::try_from(value).expect("addresses have 64 bits");
+        let start = allocation.address - self.mapping.address();
+        let end = start + allocation.len;
+        let first = start.next_multiple_of(PAGE_LEN).min(end);
+        let last = (end & !(PAGE_LEN - 1)).max(first);
+        for (from, until) in [(start, first), (last, end)] {
+            let address = self.mapping.address() + from;
+            Span::new(address, to(until - from)).fill(&[0]);
+        }
+        if first < last {
+            self.mapping.discard(to(first), to(last - first));
+        }
+    }
+
     /// The live allocation that `address` lies in.
     pub(crate) fn find(&self, address: u64) -> Option<Allocation> {
         if !self.holds(address) {

@@ -1,4 +1,5 @@
-//! The driver's calls, by topic: each does what the CUDA Driver API says of the function of its name.
+//! The driver's calls, by topic: each does what the CUDA Driver API says of the function of its
+//! name.
 //!
 //! Every one is called by the export of the same name and nothing else, with the application's
 //! arguments unchecked. CUDA's own names keep CUDA's spelling.

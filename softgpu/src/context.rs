@@ -1,12 +1,13 @@
-//! Contexts: what owns streams, memory and modules, and what a fault poisons; and each thread's stack
-//! of them.
+//! Contexts: what owns streams, memory and modules, and what a fault poisons; and each thread's
+//! stack of them.
 //!
 //! A device's primary context exists from cuInit on, so that its handle is known and can be made
 //! current before it is retained, as NVIDIA's runtime does; only while retained can it be used.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use flexdirect_driver_abi::tables;
 use flexdirect_wire::abi::{CuContext, CuError, CuResult, CuStream};
@@ -28,10 +29,14 @@ pub(crate) struct Context {
     pub(crate) is_primary: bool,
     device: usize,
     life: Mutex<Life>,
+    /// Its end is over: see [`Ending`].
+    ended: Condvar,
     /// The `CUresult` that poisons it, or 0.
     fault: AtomicU32,
     /// Its streams that may have work. Held while a job is submitted: see [`Stream::push`].
     streams: Mutex<Streams>,
+    /// Set while it ends: kernels stop, for nobody will see what they do.
+    pub(crate) cancel: AtomicBool,
     /// What its kernels printed and nobody has waited for yet.
     printed: Mutex<Vec<u8>>,
     /// Limits and cache configurations, which change nothing but what queries say.
@@ -43,6 +48,8 @@ struct Life {
     /// Retains of a primary context; 1 for another until it is destroyed.
     retained: u32,
     flags: u32,
+    /// The thread that clears it just now.
+    ending: Option<ThreadId>,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +75,7 @@ impl Context {
         let life = Life {
             retained: u32::from(!is_primary),
             flags,
+            ending: None,
         };
         CONTEXTS.insert(|handle| Self {
             handle: CuContext(handle),
@@ -75,8 +83,10 @@ impl Context {
             is_primary,
             device,
             life: Mutex::new(life),
+            ended: Condvar::new(),
             fault: AtomicU32::new(0),
             streams: Mutex::default(),
+            cancel: AtomicBool::new(false),
             printed: Mutex::default(),
             settings: Mutex::new(Settings::default()),
         })
@@ -102,9 +112,10 @@ impl Context {
         lock(&self.life).retained > 0
     }
 
-    /// Retains a primary context.
+    /// Retains a primary context; while another thread clears it, this waits, lest what is made in
+    /// it now be cleared, too.
     pub(crate) fn retain(&self) {
-        let mut life = lock(&self.life);
+        let mut life = self.settled();
         life.retained = life.retained.saturating_add(1);
     }
 
@@ -113,25 +124,59 @@ impl Context {
     /// # Errors
     /// INVALID_CONTEXT if it was not retained.
     pub(crate) fn release(self: &Arc<Self>) -> CuResult {
-        let mut life = lock(&self.life);
+        let mut life = self.settled();
         let retained = life.retained.checked_sub(1);
         life.retained = retained.ok_or(CuError::INVALID_CONTEXT)?;
         if life.retained == 0 {
-            drop(life);
-            self.clear();
+            // A runtime releases at exit: a kernel without end must not keep the process.
+            self.end(life, true);
         }
         Ok(())
     }
 
-    /// Ends a context that was created; its handle is dead.
-    pub(crate) fn destroy(self: &Arc<Self>) {
-        lock(&self.life).retained = 0;
-        self.clear();
-        CONTEXTS.remove(self.handle.0);
+    /// Resets a primary context: everything in it goes at once, its retains stay.
+    pub(crate) fn reset(self: &Arc<Self>) {
+        self.end(self.settled(), true);
     }
 
-    /// Resets a primary context: everything in it goes, its retains stay.
-    pub(crate) fn clear(self: &Arc<Self>) {
+    /// Ends a context that was created, after its work; its handle is dead.
+    ///
+    /// # Errors
+    /// INVALID_CONTEXT if it was destroyed meanwhile.
+    pub(crate) fn destroy(self: &Arc<Self>) -> CuResult {
+        let mut life = self.settled();
+        if life.retained == 0 {
+            return Err(CuError::INVALID_CONTEXT);
+        }
+        life.retained = 0;
+        self.end(life, false);
+        CONTEXTS.remove(self.handle.0);
+        Ok(())
+    }
+
+    /// Its life, when no other thread clears it.
+    fn settled(&self) -> MutexGuard<'_, Life> {
+        let me = thread::current().id();
+        let mut life = lock(&self.life);
+        // What clears it may call back: a runtime's destructors run in the thread that ends it.
+        while life.ending.is_some_and(|other| other != me) {
+            let woken = self.ended.wait(life);
+            life = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        life
+    }
+
+    fn end(self: &Arc<Self>, mut life: MutexGuard<'_, Life>, at_once: bool) {
+        let outer = life.ending.replace(thread::current().id());
+        drop(life);
+        let _ending = Ending(self, outer);
+        self.cancel.store(at_once, Ordering::Relaxed);
+        self.clear();
+        self.cancel.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends everything in it.
+    fn clear(self: &Arc<Self>) {
         self.drain();
         self.flush_prints();
         for stream in STREAMS.filter(|stream| self.owns(stream)) {
@@ -159,7 +204,7 @@ impl Context {
 
     fn owns(&self, stream: &Stream) -> bool {
         let context = stream.context.upgrade();
-        context.is_none_or(|context| context.id == self.id)
+        context.is_some_and(|context| context.id == self.id)
     }
 
     /// Whether it can be used.
@@ -238,11 +283,12 @@ impl Context {
         streams.others.push(stream);
     }
 
-    /// Submits a job and returns at once.
+    /// Submits a job and returns, at once unless the stream's queue is full.
     ///
     /// # Errors
     /// Those of [`Stream::push`].
     pub(crate) fn submit(&self, stream: &Arc<Stream>, wait: Option<Wait>, work: Work) -> CuResult {
+        stream.wait_for_room();
         let streams = lock(&self.streams);
         let waits = streams.waits(stream, wait);
         stream.push(waits, work).map(drop)
@@ -311,6 +357,16 @@ impl Context {
         for (stream, number) in last {
             stream.wait(number);
         }
+    }
+}
+
+/// A context is being cleared for as long as this lives.
+struct Ending<'c>(&'c Context, Option<ThreadId>);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.life).ending = self.1;
+        self.0.ended.notify_all();
     }
 }
 
@@ -401,12 +457,13 @@ pub(crate) fn find(handle: CuContext) -> Result<Arc<Context>, CuError> {
 
 /// Pushes a context on the calling thread's stack.
 pub(crate) fn push(context: Arc<Context>) {
-    STACK.with_borrow_mut(|stack| stack.push(context));
+    // A thread that ends has no stack any more, and needs none.
+    let _ = STACK.try_with(|stack| stack.borrow_mut().push(context));
 }
 
 /// Pops the calling thread's stack.
 pub(crate) fn pop() -> Option<Arc<Context>> {
-    STACK.with_borrow_mut(Vec::pop)
+    STACK.try_with(|stack| stack.borrow_mut().pop()).ok()?
 }
 
 /// A stream as an argument, and its context: of stream 0 and its like, the current one.

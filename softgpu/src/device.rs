@@ -30,7 +30,7 @@ impl Device {
     /// The device `index` of the machine, seen as `ordinal`.
     pub(crate) fn new(config: &Config, index: usize, ordinal: usize) -> io::Result<Self> {
         let ledger = Ledger::new(config.state.clone(), index, config.memory_len);
-        let base = config.base + index as u64 * DEVICE_STRIDE;
+        let base = config.base.wrapping_add(index as u64 * DEVICE_STRIDE);
         Ok(Self {
             ordinal,
             index,

@@ -6,7 +6,7 @@
 //! code, and shuffles, votes and divergence are then plain code.
 //!
 //! ```text
-//! ptx::Module ─link─▶ Program ─kernel(name)─▶ Kernel ─run(Launch)─▶ workers ▶ block ▶ warps ▶ lanes
+//! ptx::Module ─link─▶ Program ─kernel(name)─▶ Kernel ─run(Launch)─▶ block ▶ warps ▶ lanes
 //! ```
 //!
 //! Nothing here knows contexts, streams or allocations: memory is one contiguous arena of this
@@ -44,6 +44,11 @@ mod launch;
     reason = "kernels and host threads share the arena by CUDA's rules"
 )]
 mod memory;
+#[expect(
+    unsafe_code,
+    reason = "helpers call work that the launching thread borrows"
+)]
+mod pool;
 mod print;
 mod program;
 mod registers;

@@ -1,7 +1,7 @@
 //! The C edge: every symbol of libcuda, derived from the one table of calls.
 //!
-//! An absent call answers CUDA_ERROR_NOT_SUPPORTED. For every other entry `crate::calls` must have a
-//! function of the same name and argument types, so a missing one does not compile. No panic
+//! An absent call answers CUDA_ERROR_NOT_SUPPORTED. For every other entry `crate::calls` must have
+//! a function of the same name and argument types, so a missing one does not compile. No panic
 //! crosses the edge. The classes of the table (local, posted, awaited) make no difference here.
 
 use std::cell::Cell;
@@ -101,7 +101,8 @@ macro_rules! exports { ($(
     }
 };
 (@symbol $edge:ident $class:ident $symbol:ident $name:ident ($($arguments:tt)*)) => {
-    exports!(@named $edge $class $symbol $name [] [a b c d e f g h i j k l m n o p q r] $($arguments)*);
+    exports!(@named $edge $class $symbol $name [] [a b c d e f g h i j k l m n o p q r]
+        $($arguments)*);
 };
 (@named $edge:ident $class:ident $symbol:ident $name:ident [$($done:tt)*]
     [$first:ident $($names:ident)*] $argument:ident: $type:ty $(, $($rest:tt)*)?

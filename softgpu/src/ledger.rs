@@ -12,9 +12,9 @@
 //! ```
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 /// One device's account.
@@ -101,8 +101,8 @@ impl Ledger {
 
     /// Opens and locks the file; entries of dead processes are left out. The lock ends with the
     /// file.
-    fn open(&self) -> io::Result<(File, Vec<Entry>)> {
-        let mut file = OpenOptions::new()
+    fn open(&self) -> io::Result<(Locked, Vec<Entry>)> {
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -110,14 +110,20 @@ impl Ledger {
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
             .open(&self.path)?;
-        if file.metadata()?.permissions().mode() & 0o077 != 0 {
-            file.set_permissions(Permissions::from_mode(0o600))?;
+        // A pipe or a device under that name could keep this process for ever.
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
         }
-        file.lock()?;
-        let mut text = String::new();
-        // What is no text is no ledger, and is written anew.
-        let limited = (&mut file).take(TEXT_LEN_MAX);
-        let _ = io::BufReader::new(limited).read_to_string(&mut text);
+        while let Err(error) = file.lock() {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        let mut file = Locked(file);
+        let mut bytes = Vec::new();
+        (&mut file.0).take(TEXT_LEN_MAX).read_to_end(&mut bytes)?;
+        // A line that is no text is no entry; the others count.
+        let text = String::from_utf8_lossy(&bytes);
         let mut entries: Vec<Entry> = text.lines().filter_map(parse).collect();
         entries.retain(|entry| {
             entry.process == self.process
@@ -126,7 +132,7 @@ impl Ledger {
         Ok((file, entries))
     }
 
-    fn write(&self, file: &File, entries: &[Entry]) -> io::Result<()> {
+    fn write(&self, file: &Locked, entries: &[Entry]) -> io::Result<()> {
         let mut text = format!("softgpu 1\ndevice {} {}\n", self.ordinal, self.capacity);
         for entry in entries {
             let Process { pid, start } = entry.process;
@@ -135,8 +141,21 @@ impl Ledger {
         }
         // Should this be cut off half-way, the lines lost come back with their processes' next
         // change.
-        file.write_all_at(text.as_bytes(), 0)?;
-        file.set_len(text.len() as u64)
+        file.0.write_all_at(text.as_bytes(), 0)?;
+        file.0.set_len(text.len() as u64)
+    }
+}
+
+/// The file while it is locked.
+///
+/// It is unlocked, and not only closed: a process forked meanwhile has the file open, too, and
+/// would keep the lock for as long as it lives.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 
@@ -224,6 +243,39 @@ mod tests {
         assert!(ledger.set(500).unwrap());
         assert_eq!(ledger.total().unwrap(), 500);
         drop(ledger);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_forked_process_does_not_keep_the_lock() {
+        let path = path("forked");
+        let ledger = Ledger::new(path.clone(), 0, 100);
+        let (locked, _) = ledger.open().unwrap();
+        // What a fork does to open files.
+        let inherited = locked.0.try_clone().unwrap();
+        drop(locked);
+        File::open(&path).unwrap().try_lock().unwrap();
+        drop(inherited);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_ledger() {
+        let ledger = Ledger::new(PathBuf::from("/dev/zero"), 0, 100);
+        assert!(ledger.set(10).is_err());
+        let ledger = Ledger::new(std::env::temp_dir(), 0, 100);
+        assert!(ledger.set(10).is_err());
+    }
+
+    #[test]
+    fn a_line_of_garbage_does_not_hide_the_others() {
+        let path = path("mixed");
+        let own = std::process::id();
+        let start = start_time(own).unwrap();
+        let mut bytes = b"softgpu 1\n\xff\xfe\n".to_vec();
+        bytes.extend(format!("process {own} {start} 0 60\n").into_bytes());
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(Ledger::new(path.clone(), 0, 100).total().unwrap(), 60);
         fs::remove_file(path).unwrap();
     }
 

@@ -1,8 +1,8 @@
 //! softgpu: the CUDA driver on CPUs, a real `libcuda.so.1` and not a mock.
 //!
 //! Streams run on threads of their own, events carry times, device memory is one arena a device,
-//! kernels come from PTX. It must not know of records, links or leases: the server opens it by path as
-//! it opens NVIDIA's, and a program can be run on it directly.
+//! kernels come from PTX. It must not know of records, links or leases: the server opens it by path
+//! as it opens NVIDIA's, and a program can be run on it directly.
 //!
 //! ```text
 //!  export (C edge) -> calls/* -> driver, context, stream, event, module -> exec (interpreter)
@@ -23,7 +23,10 @@ mod driver;
 mod event;
 
 pub mod exec;
-#[expect(unsafe_code, reason = "exports C symbols and reads what callers point to")]
+#[expect(
+    unsafe_code,
+    reason = "exports C symbols and reads what callers point to"
+)]
 pub mod export;
 mod function;
 mod ledger;
@@ -31,7 +34,10 @@ mod merge;
 mod module;
 mod pinned;
 pub mod ptx;
-#[expect(unsafe_code, reason = "maps memory, copies by address, reads the application's pointers")]
+#[expect(
+    unsafe_code,
+    reason = "maps memory, copies by address, reads the application's pointers"
+)]
 mod raw;
 mod stream;
 mod table;

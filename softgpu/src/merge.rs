@@ -1,8 +1,8 @@
 //! Several PTX texts as one module: what device linking does with the objects of one program.
 //!
-//! Visible symbols are resolved across the texts by the executor's link step. Symbols that are local
-//! to a text may have the same name in another (string constants do), so they get a name of their own
-//! first.
+//! Visible symbols are resolved across the texts by the executor's link step. Symbols that are
+//! local to a text may have the same name in another (string constants do), so they get a name of
+//! their own first.
 
 use std::collections::{HashMap, HashSet};
 

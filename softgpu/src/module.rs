@@ -222,11 +222,13 @@ fn place_globals(
             }
             return Err(CuError::OUT_OF_MEMORY);
         };
+        // Not by writing zeros: a variable may be as large as the device.
+        arena.clear(&allocation);
         placed.insert(global.name.clone(), (allocation.address, global.size));
     }
     for global in defined() {
         let mut bytes = global.initial.clone();
-        bytes.resize(usize::try_from(global.size).unwrap_or(bytes.len()), 0);
+        bytes.truncate(usize::try_from(global.size).unwrap_or(usize::MAX));
         for relocation in &global.relocations {
             let target = placed.get(&relocation.symbol).map_or(0, |place| place.0);
             let value = target.wrapping_add_signed(relocation.addend).to_le_bytes();

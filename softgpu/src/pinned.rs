@@ -4,7 +4,7 @@
 //! asynchronous copy from or to them really is one.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::config::PAGE_LEN;
 use crate::raw::{Mapping, lock};
@@ -12,7 +12,7 @@ use crate::raw::{Mapping, lock};
 /// The pinned ranges of the process.
 #[derive(Debug, Default)]
 pub(crate) struct Pinned {
-    ranges: Mutex<BTreeMap<u64, Range>>,
+    ranges: Mutex<BTreeMap<u64, Arc<Range>>>,
 }
 
 /// One pinned range.
@@ -30,8 +30,9 @@ pub(crate) struct PinnedRange {
     pub(crate) device: i32,
 }
 
+/// A pinned range's memory, which stays as long as somebody has this.
 #[derive(Debug)]
-struct Range {
+pub(crate) struct Range {
     about: PinnedRange,
     _mapping: Mapping,
 }
@@ -47,7 +48,7 @@ impl Pinned {
             about,
             _mapping: mapping,
         };
-        lock(&self.ranges).insert(address, range);
+        lock(&self.ranges).insert(address, Arc::new(range));
         Some(address)
     }
 
@@ -63,17 +64,20 @@ impl Pinned {
 
     /// The range that `address` lies in.
     pub(crate) fn find(&self, address: u64) -> Option<PinnedRange> {
-        let ranges = lock(&self.ranges);
-        let (_, range) = ranges.range(..=address).next_back()?;
-        (address - range.about.address < range.about.len).then_some(range.about)
+        self.range(address).map(|range| range.about)
     }
 
-    /// Whether all of `len` bytes at `address` are pinned.
-    pub(crate) fn covers(&self, address: u64, len: usize) -> bool {
-        self.find(address).is_some_and(|range| {
-            let rest = range.len - (address - range.address);
-            len as u64 <= rest
-        })
+    /// The memory of `len` bytes at `address`, if all of them are pinned.
+    pub(crate) fn hold(&self, address: u64, len: usize) -> Option<Arc<Range>> {
+        let range = self.range(address)?;
+        let rest = range.about.len - (address - range.about.address);
+        (len as u64 <= rest).then_some(range)
+    }
+
+    fn range(&self, address: u64) -> Option<Arc<Range>> {
+        let ranges = lock(&self.ranges);
+        let (_, range) = ranges.range(..=address).next_back()?;
+        (address - range.about.address < range.about.len).then(|| Arc::clone(range))
     }
 }
 
@@ -94,8 +98,8 @@ mod tests {
         let address = pinned.allocate(about).unwrap();
         assert_eq!(pinned.find(address + 99).unwrap().flags, 4);
         assert!(pinned.find(address + 100).is_none());
-        assert!(pinned.covers(address, 100));
-        assert!(!pinned.covers(address + 1, 100));
+        assert!(pinned.hold(address, 100).is_some());
+        assert!(pinned.hold(address + 1, 100).is_none());
         assert!(!pinned.free(address + 1));
         pinned.free_context(2);
         assert!(pinned.free(address));

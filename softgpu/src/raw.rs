@@ -1,9 +1,9 @@
 //! The driver half's raw memory: mappings, copies by address, and what the application points to.
 //!
 //! Device memory is read and written by kernels, copies and other processes' threads at once, so no
-//! reference is ever formed over it: it is touched by the C library's copies only. The application's
-//! pointers are taken at its word for the time of a call, as the driver API has it; what must be
-//! checked (device addresses) is checked before a [`Span`] is made of it.
+//! reference is ever formed over it: it is touched by the C library's copies only. The
+//! application's pointers are taken at its word for the time of a call, as the driver API has it;
+//! what must be checked (device addresses) is checked before a [`Span`] is made of it.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::io;

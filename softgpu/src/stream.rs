@@ -1,9 +1,9 @@
 //! Streams: work in order, on a thread of its own, waiting for other streams where CUDA says so.
 //!
-//! Each stream numbers its jobs. A job may wait for a job of another stream or for an event; all that
-//! it waits for was submitted before it, so no cycle can form. The legacy default stream is a stream
-//! like the others whose jobs wait for all blocking streams, and whose last job every new job of a
-//! blocking stream waits for (CUDA Runtime API, "Stream synchronization behavior").
+//! Each stream numbers its jobs. A job may wait for a job of another stream or for an event; all
+//! that it waits for was submitted before it, so no cycle can form. The legacy default stream is a
+//! stream like the others whose jobs wait for all blocking streams, and whose last job every new
+//! job of a blocking stream waits for (CUDA Runtime API, "Stream synchronization behavior").
 //!
 //! A caller that waits for its job anyway executes it itself when nothing is before it: no thread
 //! has to wake up for a synchronous copy.
@@ -122,8 +122,8 @@ impl Stream {
         state.closed && state.completed == state.submitted
     }
 
-    /// Adds a job; the caller holds the context's list of streams, so that jobs of different streams
-    /// are submitted one after the other.
+    /// Adds a job; the caller holds the context's list of streams, so that jobs of different
+    /// streams are submitted one after the other.
     ///
     /// # Errors
     /// OPERATING_SYSTEM when there can be no thread; CONTEXT_IS_DESTROYED for a closed stream.
@@ -165,6 +165,14 @@ impl Stream {
     pub(crate) fn wait(&self, number: u64) {
         let mut state = lock(&self.state);
         while state.completed < number {
+            state = self.sleep(state);
+        }
+    }
+
+    /// Waits until the queue is short enough for one more job, as a real queue of launches does.
+    pub(crate) fn wait_for_room(&self) {
+        let mut state = lock(&self.state);
+        while state.queue.len() >= QUEUE_LEN_MAX {
             state = self.sleep(state);
         }
     }
@@ -257,3 +265,6 @@ impl Wait {
         }
     }
 }
+
+/// Jobs that a stream keeps: about as many as NVIDIA's driver queues before a launch blocks.
+const QUEUE_LEN_MAX: usize = 1024;

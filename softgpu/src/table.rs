@@ -1,4 +1,5 @@
-//! Tables of live driver objects: a handle is a number (tag, generation, index) and never a pointer.
+//! Tables of live driver objects: a handle is a number (tag, generation, index) and never a
+//! pointer.
 //!
 //! A stale or made-up handle is thus refused and never dereferenced. The numbers are no addresses
 //! of any process, so a program that looked through one would fault, as it should.

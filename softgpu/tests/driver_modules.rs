@@ -133,7 +133,7 @@ fn functions_say_what_they_are() {
         let layout: Vec<_> = (0..3).map(|index| parameter(index).unwrap()).collect();
         assert_eq!(layout, [(0, 1), (8, 24), (32, 8)]);
         assert_eq!(parameter(3), Err(CuError::INVALID_VALUE));
-        assert_eq!(out(|count| cuModuleGetFunctionCount(count, module)), Ok(5));
+        assert_eq!(out(|count| cuModuleGetFunctionCount(count, module)), Ok(7));
         assert_eq!(out(|of| cuFuncGetModule(of, bounded)), Ok(module));
         let mut found: *const c_char = std::ptr::null();
         cuFuncGetName(&raw mut found, bounded).unwrap();
@@ -222,14 +222,22 @@ fn extra(buffer: &mut [u64; 2], len: &mut usize) -> [*mut c_void; 5] {
     ]
 }
 
-fn configuration(attributes: &mut [CuLaunchAttribute]) -> CuLaunchConfig {
+/// `CUlaunchAttribute`.
+#[repr(C)]
+struct Attribute {
+    id: u32,
+    pad: u32,
+    value: [u64; 8],
+}
+
+fn configuration(attributes: &mut [Attribute]) -> CuLaunchConfig {
     CuLaunchConfig {
         grid: [1; 3],
         block: [1; 3],
         shared_mem_bytes: 0,
         stream: CuStream(0),
         num_attrs: u32::try_from(attributes.len()).unwrap(),
-        attrs: attributes.as_mut_ptr(),
+        attrs: attributes.as_mut_ptr().cast(),
     }
 }
 
@@ -243,7 +251,7 @@ fn a_library_serves_every_context() {
             let library = library(PTX).unwrap();
             let set_name = text("set");
             let set = out(|kernel| cuLibraryGetKernel(kernel, library, name(&set_name))).unwrap();
-            assert_eq!(out(|count| cuLibraryGetKernelCount(count, library)), Ok(5));
+            assert_eq!(out(|count| cuLibraryGetKernelCount(count, library)), Ok(7));
             let mut answers = Vec::new();
             for device in 0..2 {
                 out(|context| cuCtxCreate_v2(context, 0, CuDevice(device))).unwrap();
@@ -298,5 +306,66 @@ fn a_fault_poisons_its_context_alone() {
             Err(CuError::INVALID_HANDLE),
             "gone with the reset"
         );
+    });
+}
+
+#[test]
+fn a_kernel_without_end_does_not_keep_the_process() {
+    alone(
+        "a_kernel_without_end_does_not_keep_the_process",
+        &[],
+        || {
+            start();
+            let forever = function(load(PTX).unwrap(), "forever").unwrap();
+            launch(forever, CuStream(0), &[]).unwrap();
+            assert_eq!(cuStreamQuery(CuStream(0)), Err(CuError::NOT_READY));
+            cuDevicePrimaryCtxRelease(CuDevice(0)).unwrap();
+            start();
+            cuCtxSynchronize().unwrap();
+        },
+    );
+}
+
+#[test]
+fn what_kernels_print_appears_when_somebody_waits() {
+    let name = "what_kernels_print_appears_when_somebody_waits";
+    if std::env::var_os("SOFTGPU_TEST_CHILD").is_some() {
+        start();
+        let say = function(load(PTX).unwrap(), "say").unwrap();
+        launch_shape(say, [2, 1, 1], [2, 1, 1], 0, CuStream(0), &[]).unwrap();
+        cuCtxSynchronize().unwrap();
+        return;
+    }
+    let said = said_alone(name, &[]);
+    assert_eq!(said.matches("hello\n").count(), 4, "{said}");
+}
+
+#[test]
+fn launch_attributes_are_ignored_or_refused() {
+    alone("launch_attributes_are_ignored_or_refused", &[], || {
+        start();
+        let wild = function(load(PTX).unwrap(), "say").unwrap();
+        let none = std::ptr::null_mut();
+        let launch = |id: u32, value: u64| {
+            let value = [value, 0, 0, 0, 0, 0, 0, 0];
+            let mut attributes = [Attribute { id, pad: 0, value }];
+            let config = configuration(&mut attributes);
+            cuLaunchKernelEx(&raw const config, wild, none, none)
+        };
+        let refused = Err(CuError::NOT_SUPPORTED);
+        launch(6, 1).unwrap();
+        launch(8, 1).unwrap();
+        launch(4, 0x1_0000_0001).unwrap();
+        assert_eq!(launch(4, 0x1_0000_0002), refused, "a cluster of two");
+        assert_eq!(launch(2, 1), refused, "cooperative");
+        launch(2, 0).unwrap();
+        let unread = Attribute {
+            id: 0,
+            pad: 0,
+            value: [0; 8],
+        };
+        assert_eq!((unread.id, unread.pad, unread.value[0]), (0, 0, 0));
+        let nothing = cuLaunchKernelEx(std::ptr::null(), wild, none, none);
+        assert_eq!(nothing, BAD);
     });
 }

@@ -268,3 +268,19 @@ fn many_threads_and_streams() {
         assert_eq!(word(sum), Ok(4 * 55));
     });
 }
+
+#[test]
+fn a_long_queue_is_worked_off() {
+    alone("a_long_queue_is_worked_off", &[], || {
+        start();
+        let add = function(load(PTX).unwrap(), "add").unwrap();
+        let sum = allocate(4).unwrap();
+        upload(sum, &[0; 4]).unwrap();
+        let own = stream(1);
+        for _ in 0..5000 {
+            launch(add, own, &[sum.0, 1]).unwrap();
+        }
+        cuStreamSynchronize(own).unwrap();
+        assert_eq!(word(sum), Ok(5000));
+    });
+}

@@ -105,6 +105,7 @@ pub(crate) fn launch(
         server: held.peer.to_string(),
         lease: held.lease.lease,
         secret: held.lease.secret.clone(),
+        driver_version: held.lease.driver_version,
         transport: transport.name().to_owned(),
         grace_ms: GRACE_MS,
     })?;

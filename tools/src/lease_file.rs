@@ -84,6 +84,7 @@ mod tests {
             server: "127.0.0.1:1".to_owned(),
             lease: 1,
             secret: "00".to_owned(),
+            driver_version: 13_050,
             transport: "auto".to_owned(),
             grace_ms: 30_000,
         };

@@ -118,6 +118,8 @@ pub struct Lease {
     pub secret: String,
     /// Version of the server's program.
     pub server_version: String,
+    /// `cuDriverGetVersion` of the server's driver.
+    pub driver_version: u32,
     /// Devices, in the order in which the application sees them.
     pub devices: Vec<LeasedDevice>,
 }
@@ -215,6 +217,8 @@ pub struct LeaseFile {
     pub lease: u64,
     /// Its secret, in hex.
     pub secret: String,
+    /// `cuDriverGetVersion` of the server's driver: programs ask for it before they connect.
+    pub driver_version: u32,
     /// Transport to use: `auto` or a mechanism's name.
     pub transport: String,
     /// Time after which a host that does not answer is lost, in milliseconds.

@@ -872,7 +872,7 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// Milliseconds between two events.
     0x0848 awaited never fn cuEventElapsedTime_v2(
         milliseconds: Out<f32>, start: CuEvent, end: CuEvent,
-    ) since 12080;
+    ) since 12080, server by hand;
     0x0850 absent never fn cuImportExternalMemory(
         ext_mem_out: *mut CuExternalMemory, mem_handle_desc: *const CudaExternalMemoryHandleDesc,
     ) since 10000;
@@ -1708,7 +1708,7 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// Milliseconds between two events.
     0x1120 awaited never fn cuEventElapsedTime(
         milliseconds: Out<f32>, start: CuEvent, end: CuEvent,
-    ) since 2000;
+    ) since 2000, server by hand;
     /// Releases the primary context; the last release leaves it for the session to clean up.
     0x1128 local never fn cuDevicePrimaryCtxRelease(dev: CuDevice) since 7000, by hand;
     /// Destroys all that the primary context holds.

@@ -2,6 +2,8 @@
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
+use std::sync::OnceLock;
+
 use flexdirect_wire::abi::{
     CuDevice, CuDeviceAttribute as Attribute, CuDeviceP2PAttribute, CuDevprop, CuError, CuResult,
     CuUuid, InStr, Out, OutStr,
@@ -9,7 +11,7 @@ use flexdirect_wire::abi::{
 
 use crate::devices::{Device, find};
 use crate::process::{initialise, process};
-use crate::session::TABLE_VERSION;
+use crate::session::{TABLE_VERSION, leased_driver_version};
 
 pub(crate) fn cuInit(flags: u32) -> CuResult {
     if flags != 0 {
@@ -22,9 +24,16 @@ pub(crate) fn cuDriverGetVersion(driver_version: Out<i32>) -> CuResult {
     driver_version.write(version().cast_signed())
 }
 
-/// What the driver says of itself: before cuInit the server is not known.
+/// What the driver says of itself: the least of the table and the server's driver. Before cuInit,
+/// when a runtime decides by it whether to start, the lease says what the server's is.
 pub(crate) fn version() -> u32 {
-    process().map_or(TABLE_VERSION, |process| process.driver_version)
+    if let Ok(process) = process() {
+        return process.driver_version;
+    }
+    static LEASED: OnceLock<u32> = OnceLock::new();
+    *LEASED.get_or_init(|| {
+        leased_driver_version().map_or(TABLE_VERSION, |version| version.min(TABLE_VERSION))
+    })
 }
 
 pub(crate) fn cuDeviceGet(device: Out<CuDevice>, ordinal: i32) -> CuResult {

@@ -56,8 +56,7 @@ impl fmt::Display for NotConnected {
 /// # Errors
 /// [`NotConnected`]: no lease, no server, or the server says no.
 pub(crate) fn connect() -> Result<Connected, NotConnected> {
-    let path = std::env::var_os(LEASE_VARIABLE).map(PathBuf::from);
-    let lease = read_lease(path.as_deref())?;
+    let lease = lease()?;
     let (link, snapshot, sockets) = attach(&lease)?;
     let name = link.name();
     let session = Session::start(link, lease.server.clone(), &snapshot)
@@ -72,6 +71,16 @@ pub(crate) fn connect() -> Result<Connected, NotConnected> {
         snapshot,
         sockets,
     })
+}
+
+/// What the process's lease says `cuDriverGetVersion` is, without connecting.
+pub(crate) fn leased_driver_version() -> Option<u32> {
+    lease().ok().map(|lease| lease.driver_version)
+}
+
+fn lease() -> Result<LeaseFile, NotConnected> {
+    let path = std::env::var_os(LEASE_VARIABLE).map(PathBuf::from);
+    read_lease(path.as_deref())
 }
 
 fn read_lease(path: Option<&Path>) -> Result<LeaseFile, NotConnected> {
@@ -239,6 +248,7 @@ mod tests {
             server: listener.local_addr().unwrap().to_string(),
             lease: 7,
             secret: "00ff".to_owned(),
+            driver_version: TABLE_VERSION - 10,
             transport: "auto".to_owned(),
             grace_ms: 1000,
         };

@@ -340,12 +340,13 @@ mod tests {
                 path: "/nonexistent".into(),
                 environment: Vec::new(),
                 probe: Probe {
+                    driver_version: 0,
                     devices: Vec::new(),
                 },
             },
             ordinals: vec![0],
             books: Mutex::new(Books {
-                pool: Pool::new(vec![device]),
+                pool: Pool::new(0, vec![device]),
                 workers: HashMap::new(),
             }),
             closed: Condvar::new(),

@@ -3,6 +3,7 @@
 
 use flexdirect_wire::abi::{CuEvent, Out};
 use flexdirect_wire::body::{Create, EventRecord, One};
+use flexdirect_wire::record::Writer;
 use flexdirect_wire::{CuError, Kind, ShadowHandle};
 
 use super::stream::{settled, spin};
@@ -93,6 +94,44 @@ pub(crate) fn cuEventSynchronize(call: &mut Call<'_>) -> Result<Step, Stop> {
         desk.session.landings.settle(desk.session);
         Ok(())
     })
+}
+
+/// Events that have a time between them are complete: what was copied before them is put first.
+pub(crate) fn cuEventElapsedTime(call: &mut Call<'_>) -> Result<Step, Stop> {
+    let (start, end) = interval(call)?;
+    let mut milliseconds = 0.0_f32;
+    let driver = &call.session.driver;
+    // SAFETY: the events are live in the table, the pointer is to a local that outlives the call.
+    unsafe { driver.cuEventElapsedTime(Out(&raw mut milliseconds), start, end) }?;
+    elapsed(call, milliseconds)
+}
+
+/// As [`cuEventElapsedTime`].
+pub(crate) fn cuEventElapsedTime_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
+    let (start, end) = interval(call)?;
+    let mut milliseconds = 0.0_f32;
+    let driver = &call.session.driver;
+    // SAFETY: the events are live in the table, the pointer is to a local that outlives the call.
+    unsafe { driver.cuEventElapsedTime_v2(Out(&raw mut milliseconds), start, end) }?;
+    elapsed(call, milliseconds)
+}
+
+fn elapsed(call: &mut Call<'_>, milliseconds: f32) -> Result<Step, Stop> {
+    if call.session.landings.is_empty() {
+        call.answer().put(&milliseconds);
+        return Ok(Step::Done);
+    }
+    Call::later(move |desk| {
+        desk.session.landings.settle(desk.session);
+        Writer::body(desk.reply).put(&milliseconds);
+        Ok(())
+    })
+}
+
+fn interval(call: &mut Call<'_>) -> Result<(CuEvent, CuEvent), Stop> {
+    let (start, end) = (call.body.u64()?, call.body.u64()?);
+    let start = CuEvent(call.find(Kind::EVENT, start)?);
+    Ok((start, CuEvent(call.find(Kind::EVENT, end)?)))
 }
 
 fn named(call: &mut Call<'_>) -> Result<CuEvent, Stop> {

@@ -16,7 +16,7 @@ fn pool(memories_mib: &[u64]) -> Pool {
             memory: mib * MIB,
             free: 0,
         });
-    Pool::new(devices.collect())
+    Pool::new(13_050, devices.collect())
 }
 
 fn secret(fill: u8) -> Secret {

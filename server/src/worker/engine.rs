@@ -28,7 +28,11 @@ use crate::snapshot;
 pub fn probe(path: &Path) -> Result<Probe, WorkerError> {
     let driver = open_driver(path)?;
     let devices = snapshot::devices(&driver).map_err(|error| said(path, error))?;
-    Ok(Probe { devices })
+    let driver_version = snapshot::driver_version(&driver).map_err(|error| said(path, error))?;
+    Ok(Probe {
+        driver_version,
+        devices,
+    })
 }
 
 /// Opens the driver and says what the client is told of it: shares in place of whole devices.

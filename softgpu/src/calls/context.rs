@@ -45,7 +45,7 @@ pub(crate) fn cuDevicePrimaryCtxGetState(
 }
 
 pub(crate) fn cuDevicePrimaryCtxReset_v2(dev: CuDevice) -> CuResult {
-    driver::device(dev)?.primary().clear();
+    driver::device(dev)?.primary().reset();
     Ok(())
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn cuCtxDestroy_v2(ctx: CuContext) -> CuResult {
     if destroyed.is_primary {
         return Err(CuError::INVALID_CONTEXT);
     }
-    destroyed.destroy();
+    destroyed.destroy()?;
     if context::top().is_some_and(|top| top.id == destroyed.id) {
         context::pop();
     }

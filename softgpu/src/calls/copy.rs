@@ -1,22 +1,26 @@
 //! Copies and memsets: in stream order, with device addresses checked at the call.
 //!
-//! What an address is (device, pinned, pageable) is decided by whose range it lies in and not by the
-//! name of the call, so that every copy is safe whatever it was given. Pageable memory belongs to
-//! the program again when the call returns: a short source is copied at once, for everything else
-//! the call waits (CUDA Driver API, "API synchronization behavior").
+//! What an address is (device, pinned, pageable) is decided by whose range it lies in and not by
+//! the name of the call, so that every copy is safe whatever it was given. Pageable memory belongs
+//! to the program again when the call returns: a short source is copied at once, for everything
+//! else the call waits (CUDA Driver API, "API synchronization behavior").
+
+use std::sync::Arc;
 
 use flexdirect_wire::abi::*;
 
 use crate::context;
 use crate::driver;
+use crate::pinned::Range;
 use crate::raw::Span;
 use crate::stream::Work;
 
 /// What an address of a copy is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Place {
     Device(Span),
-    Pinned(Span),
+    /// With what keeps it there until the copy is done, whichever context owns it and ends.
+    Pinned(Span, Arc<Range>),
     Pageable(Span),
 }
 
@@ -31,8 +35,8 @@ impl Place {
             return Err(CuError::INVALID_VALUE);
         }
         let span = Span::new(address, len);
-        if driver::pinned().covers(address, len) {
-            return Ok(Self::Pinned(span));
+        if let Some(range) = driver::pinned().hold(address, len) {
+            return Ok(Self::Pinned(span, range));
         }
         Ok(Self::Pageable(span))
     }
@@ -41,7 +45,7 @@ impl Place {
     fn device(address: CuDevicePtr, len: usize) -> Result<Self, CuError> {
         match Self::new(address.0, len)? {
             place @ Self::Device(_) => Ok(place),
-            Self::Pinned(_) | Self::Pageable(_) => Err(CuError::INVALID_VALUE),
+            Self::Pinned(..) | Self::Pageable(_) => Err(CuError::INVALID_VALUE),
         }
     }
 
@@ -50,9 +54,16 @@ impl Place {
         Self::new(address.expose_provenance() as u64, len)
     }
 
-    fn span(self) -> Span {
+    fn held(self) -> Option<Arc<Range>> {
         match self {
-            Self::Device(span) | Self::Pinned(span) | Self::Pageable(span) => span,
+            Self::Pinned(_, range) => Some(range),
+            Self::Device(_) | Self::Pageable(_) => None,
+        }
+    }
+
+    fn span(&self) -> Span {
+        match self {
+            Self::Device(span) | Self::Pinned(span, _) | Self::Pageable(span) => *span,
         }
     }
 }
@@ -61,20 +72,20 @@ impl Place {
 fn copy(target: Place, source: Place, stream: CuStream, waits: bool) -> CuResult {
     let (context, stream) = context::stream(stream)?;
     let (into, from) = (target.span(), source.span());
+    let between_devices = matches!((&target, &source), (Place::Device(_), Place::Device(_)));
+    let is_pageable = |place: &Place| matches!(place, Place::Pageable(_));
+    let pageable = (is_pageable(&target), is_pageable(&source));
+    let held = [target, source].map(Place::held);
     let whole = move || {
         into.copy_from(from);
+        drop(held);
         Ok(())
     };
-    match (target, source) {
-        (Place::Device(_), Place::Device(_)) => {
+    match pageable {
+        (false, false) if between_devices || !waits => {
             context.submit(&stream, None, Work::Execute(Box::new(whole)))
         }
-        (Place::Device(_) | Place::Pinned(_), Place::Device(_) | Place::Pinned(_)) if !waits => {
-            context.submit(&stream, None, Work::Execute(Box::new(whole)))
-        }
-        (Place::Device(_) | Place::Pinned(_), Place::Pageable(_))
-            if !waits && from.len() <= STAGED_LEN_MAX =>
-        {
+        (false, true) if !waits && from.len() <= STAGED_LEN_MAX => {
             let bytes = from.to_vec();
             let staged = move || {
                 into.write(&bytes);

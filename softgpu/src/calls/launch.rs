@@ -2,14 +2,13 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use flexdirect_driver_abi::launch::{Shape, check};
 use flexdirect_wire::abi::*;
 
 use super::not_null;
 use crate::attributes::LIMITS;
-use crate::context::{self, Context};
+use crate::context;
 use crate::driver::trace;
 use crate::exec::{Fault, Launch, run};
 use crate::function::{self, Function};
@@ -102,7 +101,6 @@ fn launch(
     let owner = Arc::clone(&context);
     let work = move || {
         let device = owner.device();
-        let cancel = AtomicBool::new(false);
         let launch = Launch {
             kernel: &kernel,
             grid: shape.grid,
@@ -112,11 +110,11 @@ fn launch(
             memory: device.arena.memory(),
             globals: &|name| module.globals.get(name).map(|global| global.0),
             workers: device.multiprocessors,
-            cancel: &cancel,
+            cancel: &owner.cancel,
             print: &|text| owner.print(text),
             cooperative_workspace: None,
         };
-        run(&launch).map_err(|fault| refuse(&owner, &fault))
+        run(&launch).map_err(|fault| error_of(&fault))
     };
     context.submit(&stream, None, Work::Execute(Box::new(work)))
 }
@@ -158,12 +156,19 @@ fn parameters(
 }
 
 /// The error by which a fault is known, told to whoever wants to know more.
-fn refuse(context: &Context, fault: &Fault) -> CuError {
+fn error_of(fault: &Fault) -> CuError {
     trace(|| fault.to_string());
     match fault {
-        Fault::AssertFailed { message, .. } => {
-            // A failed assertion is told on stderr by every driver.
-            eprintln!("{message}");
+        Fault::AssertFailed { place, message } => {
+            // Every driver tells of a failed assertion on stderr, in this form.
+            let mut parts = message.splitn(3, ": ");
+            let mut part = || parts.next().unwrap_or_default();
+            let (line, function, condition) = (part(), part(), part());
+            let ([bx, by, bz], [tx, ty, tz]) = (place.block, place.thread);
+            eprintln!(
+                "{line}: {function}: block: [{bx},{by},{bz}], thread: [{tx},{ty},{tz}] \
+                 Assertion `{condition}` failed."
+            );
             CuError::ASSERT
         }
         Fault::BarrierDeadlock { .. } => CuError::LAUNCH_TIMEOUT,
@@ -171,10 +176,7 @@ fn refuse(context: &Context, fault: &Fault) -> CuError {
         Fault::IllegalInstruction { .. } => CuError::ILLEGAL_INSTRUCTION,
         Fault::Misaligned { .. } => CuError::MISALIGNED_ADDRESS,
         Fault::StackOverflow { .. } => CuError::HARDWARE_STACK_ERROR,
-        _ => {
-            let _ = context;
-            CuError::LAUNCH_FAILED
-        }
+        _ => CuError::LAUNCH_FAILED,
     }
 }
 

@@ -106,7 +106,7 @@ fn live_ranges(
 ) -> Option<Vec<Range>> {
     let blocks = blocks(code, start);
     let width = total.div_ceil(64);
-    if blocks.len().saturating_mul(width) > ANALYSIS_MAX {
+    if blocks.len().saturating_mul(width) > SETS_LEN_MAX {
         return None;
     }
     let mut ranges = vec![(u32::MAX, 0u32); total];
@@ -459,5 +459,7 @@ impl Walk<'_> {
     }
 }
 
+/// Words of one of the four bit sets: 32 MiB, a hundred times what debug builds need.
+const SETS_LEN_MAX: usize = 1 << 22;
 /// Words of bit sets looked at before giving up: some tens of milliseconds.
 const ANALYSIS_MAX: usize = 1 << 26;

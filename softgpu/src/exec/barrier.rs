@@ -117,6 +117,10 @@ impl Warp {
 
     /// The barrier `id` is complete: its waiting lanes may go on.
     pub(super) fn release(&mut self, id: usize, state: BarrierState) {
+        // Lanes that it let through before may not have taken their result yet.
+        if self.barrier_wait[id] == 0 {
+            return;
+        }
         self.barrier_ready |= self.barrier_wait[id];
         self.barrier_wait[id] = 0;
         // 1,024 threads at most fit either half; only a faulty kernel counts more.

@@ -48,8 +48,7 @@ impl<'l> Block<'l> {
         let code = &launch.kernel.code;
         let threads = launch.block.iter().product::<u32>() as usize;
         let warps = threads.div_ceil(LANES);
-        let stack = if code.has_calls { STACK_BYTES } else { 0 };
-        let local_bytes = code.entry_local_bytes as usize + stack;
+        let local_bytes = Self::local_len(code);
         let shared_bytes =
             code.dynamic_shared_offset as usize + launch.dynamic_shared_bytes as usize;
         let rows = code.functions[0].rows as usize;
@@ -76,6 +75,12 @@ impl<'l> Block<'l> {
                 .map(|number| Warp::new(number, rows))
                 .collect(),
         }
+    }
+
+    /// Local memory of one thread, in bytes.
+    pub(super) fn local_len(code: &Code) -> usize {
+        let stack = if code.has_calls { STACK_BYTES } else { 0 };
+        code.entry_local_bytes as usize + stack
     }
 
     /// Puts the threads of the block numbered `number` in the grid at the start of the kernel.

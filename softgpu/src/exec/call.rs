@@ -117,6 +117,8 @@ impl Warp {
             self.places[lane] = function.start;
             self.frames[lane] = frame as u32;
         }
+        // Recursion can go on for ages without a branch backwards.
+        self.turn_back();
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! One launch: its description, the checks before it, and the workers its blocks spread over.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::block::Block;
 use super::registers::Constants;
-use super::{Fault, Kernel, Memory};
+use super::{Fault, Kernel, LANES, Memory, pool};
 
 /// What to run, on what, with what.
 #[expect(missing_debug_implementations, reason = "holds closures")]
@@ -47,59 +48,59 @@ pub fn run(launch: &Launch<'_>) -> Result<(), Fault> {
         .iter()
         .map(|&count| u64::from(count))
         .product::<u64>();
-    let workers = launch
-        .workers
-        .clamp(1, WORKERS_MAX)
-        .min(blocks.min(1 << 16) as usize);
     let shared = Shared {
         next: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         blocks,
+        fault: Mutex::new(None),
     };
-    if workers == 1 {
-        return guarded(launch, || work(launch, &constants, &shared, 0, 1));
+    let most = launch.workers.clamp(1, WORKERS_MAX);
+    let workers = most
+        .min(usize::try_from(blocks).unwrap_or(most))
+        .min((ROOM_LEN_MAX / room_len(launch).max(1)).max(1));
+    let one = |worker: usize| {
+        let result = guarded(launch, || {
+            work(launch, &constants, &shared, worker, workers)
+        });
+        if let Err(found) = result {
+            shared.fail(found);
+        }
+    };
+    if launch.cooperative_workspace.is_some() {
+        together(launch, workers, &shared, &one);
+    } else if workers == 1 {
+        one(0);
+    } else {
+        pool::spread(workers - 1, &one);
     }
-    let mut fault = None;
+    let fault = shared.fault.into_inner();
+    fault
+        .unwrap_or_else(PoisonError::into_inner)
+        .map_or(Ok(()), Err)
+}
+
+/// Cooperative blocks are dealt out by worker, so each worker needs a thread, and at once.
+fn together(launch: &Launch<'_>, workers: usize, shared: &Shared, one: &(dyn Fn(usize) + Sync)) {
     std::thread::scope(|scope| {
-        let mut handles = Vec::with_capacity(workers);
-        for worker in 0..workers {
-            let (shared, constants) = (&shared, &constants);
-            let name = format!("softgpu-{worker}");
-            let spawned = std::thread::Builder::new()
-                .name(name)
-                .spawn_scoped(scope, move || {
-                    let result =
-                        guarded(launch, || work(launch, constants, shared, worker, workers));
-                    if result.is_err() {
-                        shared.stop.store(true, Ordering::Relaxed);
-                    }
-                    result
-                });
-            match spawned {
-                Ok(handle) => handles.push(handle),
-                // Cooperative blocks are dealt out by worker, so all of them are needed there.
-                Err(error) => {
-                    if worker == 0 || launch.cooperative_workspace.is_some() {
-                        shared.stop.store(true, Ordering::Relaxed);
-                        fault = Some(invalid(launch, format!("no thread: {error}")));
-                    }
-                    break;
-                }
+        for worker in 1..workers {
+            let thread = std::thread::Builder::new().name(format!("softgpu-{worker}"));
+            if let Err(error) = thread.spawn_scoped(scope, move || one(worker)) {
+                shared.fail(invalid(launch, format!("no thread: {error}")));
+                return;
             }
         }
-        for handle in handles {
-            let result = handle.join();
-            let result = result.unwrap_or_else(|_| Err(defect(launch)));
-            if let Err(found) = result
-                && fault
-                    .as_ref()
-                    .is_none_or(|known| *known == Fault::Cancelled)
-            {
-                fault = Some(found);
-            }
-        }
+        one(0);
     });
-    fault.map_or(Ok(()), Err)
+}
+
+/// Bytes that a worker needs for its block, or for one of its blocks.
+fn room_len(launch: &Launch<'_>) -> usize {
+    let code = &launch.kernel.code;
+    let threads = launch.block.iter().product::<u32>() as usize;
+    let warps = threads.div_ceil(LANES);
+    let shared = code.dynamic_shared_offset as usize + launch.dynamic_shared_bytes as usize;
+    let rows = code.functions[0].rows as usize * ROW_LEN;
+    shared + warps * (LANES * Block::local_len(code) + rows)
 }
 
 /// A kernel must not take the process along, whatever it brings to light in this interpreter.
@@ -122,6 +123,21 @@ struct Shared {
     /// Some worker has failed.
     stop: AtomicBool,
     blocks: u64,
+    fault: Mutex<Option<Fault>>,
+}
+
+impl Shared {
+    /// Stops the others; the first fault counts, but cancellation only if there is no other.
+    fn fail(&self, found: Fault) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        if fault
+            .as_ref()
+            .is_none_or(|known| *known == Fault::Cancelled)
+        {
+            *fault = Some(found);
+        }
+    }
 }
 
 fn work(
@@ -134,12 +150,14 @@ fn work(
     if launch.cooperative_workspace.is_some() {
         return work_together(launch, constants, shared, worker, workers);
     }
-    let mut block = Block::new(launch, constants, worker as u32);
+    // A helper that finds nothing left to do needs no room.
+    let mut room = None;
     loop {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         if number >= shared.blocks {
             return Ok(());
         }
+        let block = room.get_or_insert_with(|| Block::new(launch, constants, worker as u32));
         block.start(number);
         loop {
             if shared.stop.load(Ordering::Relaxed) {
@@ -193,8 +211,8 @@ fn check(launch: &Launch<'_>) -> Result<(), Fault> {
     let threads = launch
         .block
         .iter()
-        .map(|&count| u64::from(count))
-        .product::<u64>();
+        .map(|&count| u128::from(count))
+        .product::<u128>();
     let blocks = launch
         .grid
         .iter()
@@ -208,7 +226,7 @@ fn check(launch: &Launch<'_>) -> Result<(), Fault> {
         format!("{blocks} blocks")
     } else if kernel
         .max_threads()
-        .is_some_and(|bound| threads > u64::from(bound))
+        .is_some_and(|bound| threads > u128::from(bound))
     {
         format!("{threads} threads in a block, more than the kernel's bound")
     } else if kernel
@@ -228,6 +246,10 @@ fn check(launch: &Launch<'_>) -> Result<(), Fault> {
         format!("{shared} bytes of shared memory")
     } else if launch.cooperative_workspace.is_some() && blocks > COOPERATIVE_BLOCKS_MAX {
         format!("{blocks} blocks cannot all be resident")
+    } else if launch.cooperative_workspace.is_some()
+        && blocks * room_len(launch) as u128 > COOPERATIVE_LEN_MAX
+    {
+        "its blocks need more memory together than there may be".to_owned()
     } else {
         return Ok(());
     };
@@ -243,6 +265,12 @@ fn invalid(launch: &Launch<'_>, reason: String) -> Fault {
 
 /// More threads than any machine this runs on has cores.
 const WORKERS_MAX: usize = 1024;
+/// Bytes that the blocks which run at once may take together; one may run whatever it takes.
+const ROOM_LEN_MAX: usize = 2 << 30;
+/// Bytes that all blocks of a cooperative launch may take.
+const COOPERATIVE_LEN_MAX: u128 = 4 << 30;
+/// Bytes of one row in all three register files.
+const ROW_LEN: usize = LANES * (size_of::<u32>() + size_of::<u64>()) + size_of::<u32>();
 /// Above what any device offers a block.
 const SHARED_BYTES_MAX: u64 = 256 << 10;
 /// Resident blocks keep their registers: about what a large device holds.

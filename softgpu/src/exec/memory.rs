@@ -87,7 +87,8 @@ impl Memory {
                 1 => u64::from(byte(address).load(Ordering::Relaxed)),
                 2 => u64::from(short(address).load(Ordering::Relaxed)),
                 4 => u64::from(word(address).load(Ordering::Relaxed)),
-                _ => long(address).load(Ordering::Relaxed),
+                8 => long(address).load(Ordering::Relaxed),
+                _ => return Err(Bad::Alignment),
             }
         })
     }
@@ -102,7 +103,8 @@ impl Memory {
                 1 => byte(address).store(value as u8, Ordering::Relaxed),
                 2 => short(address).store(value as u16, Ordering::Relaxed),
                 4 => word(address).store(value as u32, Ordering::Relaxed),
-                _ => long(address).store(value, Ordering::Relaxed),
+                8 => long(address).store(value, Ordering::Relaxed),
+                _ => return Err(Bad::Alignment),
             }
         }
         Ok(())
@@ -129,7 +131,9 @@ impl Memory {
                     .fetch_update(order.0, order.1, |old| Some(update(u64::from(old)) as u32))
                     .map(u64::from)
                     .map_err(u64::from),
-                _ => long(address).fetch_update(order.0, order.1, |old| Some(update(old))),
+                8 => long(address).fetch_update(order.0, order.1, |old| Some(update(old))),
+                // Of another size there is none: it would reach beyond what was checked.
+                _ => return Err(Bad::Alignment),
             }
         };
         Ok(old.unwrap_or_else(|old| old))

@@ -98,8 +98,10 @@ struct Arguments<'e, 'l> {
 
 impl Arguments<'_, '_> {
     fn next(&mut self, size: u32) -> Read<u64> {
-        let address = self.at.next_multiple_of(u64::from(size));
-        self.at = address + u64::from(size);
+        // An address that wraps is a fault soon enough.
+        let mask = u64::from(size) - 1;
+        let address = self.at.wrapping_add(mask) & !mask;
+        self.at = address.wrapping_add(u64::from(size));
         let value = self
             .env
             .spaces

@@ -252,7 +252,7 @@ impl Warp {
         self.backward.is_multiple_of(TURNS_MAX)
     }
 
-    /// Counts a backward branch of a group that has split.
+    /// Counts a backward branch, or a call, after which nobody runs.
     pub(super) fn turn_back(&mut self) {
         self.due |= self.turn();
     }

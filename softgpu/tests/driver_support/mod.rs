@@ -17,6 +17,11 @@ pub(crate) fn alone(name: &str, variables: &[(&str, &str)], body: fn()) {
         body();
         return;
     }
+    said_alone(name, variables);
+}
+
+/// Runs the test of this name in a process of its own: what it wrote to its standard output.
+pub(crate) fn said_alone(name: &str, variables: &[(&str, &str)]) -> String {
     let state = std::env::temp_dir().join(format!("softgpu-{name}-{}", std::process::id()));
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -29,10 +34,11 @@ pub(crate) fn alone(name: &str, variables: &[(&str, &str)], body: fn()) {
         .envs(variables.iter().copied());
     let output = command.output().unwrap();
     let _ = std::fs::remove_file(state);
-    let [said, complained] =
-        [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
     let passed = output.status.success() && said.contains("1 passed");
     assert!(passed, "{name}: {}\n{said}\n{complained}", output.status);
+    said
 }
 
 /// What the driver was told to answer.
@@ -94,8 +100,8 @@ pub(crate) fn function(module: CuModule, kernel: &str) -> Answer<CuFunction> {
     out(|function| cuModuleGetFunction(function, module, name(&kernel)))
 }
 
-/// Launches one block of one thread; each parameter has 8 bytes, of which the kernel takes as many as
-/// it declares.
+/// Launches one block of one thread; each parameter has 8 bytes, of which the kernel takes as many
+/// as it declares.
 pub(crate) fn launch(function: CuFunction, stream: CuStream, parameters: &[u64]) -> CuResult {
     launch_shape(function, [1, 1, 1], [1, 1, 1], 0, stream, parameters)
 }
@@ -122,8 +128,8 @@ pub(crate) fn launch_shape(
     )
 }
 
-/// `wait_gate` spins until a word is not 0, so a test decides when a stream goes on; `set` and `add`
-/// change a word; `wild` reads address 16.
+/// `wait_gate` spins until a word is not 0, so a test decides when a stream goes on; `set` and
+/// `add` change a word; `wild` reads address 16.
 pub(crate) const PTX: &str = "
 .version 7.0
 .target sm_80
@@ -163,6 +169,28 @@ again:
     mov.u64 %rd1, 16;
     ld.global.u32 %r1, [%rd1];
     st.global.u32 [%rd1], %r1;
+    ret;
+}
+.visible .entry forever()
+{
+again:
+    bra again;
+}
+.extern .func (.param .b32 result) vprintf(.param .b64 format, .param .b64 values);
+.global .align 1 .b8 hello[7] = {104, 101, 108, 108, 111, 10, 0};
+.visible .entry say()
+{
+    .reg .u64 %rd<2>;
+    mov.u64 %rd1, hello;
+    cvta.global.u64 %rd1, %rd1;
+    {
+    .param .b64 format;
+    st.param.b64 [format], %rd1;
+    .param .b64 values;
+    st.param.b64 [values], 0;
+    .param .b32 result;
+    call.uni (result), vprintf, (format, values);
+    }
     ret;
 }
 .visible .entry bounded(.param .u8 small, .param .align 8 .b8 large[24], .param .f64 last)

@@ -96,6 +96,9 @@ impl Builder<'_> {
 
     fn atomic(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<()> {
         let element = one.element().ok_or("no type")?;
+        if !matches!(element.size(), 2 | 4 | 8) || element == ScalarType::Pred {
+            return Err("an atomic of this type".to_owned());
+        }
         let skip = usize::from(one.opcode == "atom");
         let target = if skip == 1 {
             self.target(frame, one.operand(0)?)?
