@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Also load the CUDA library by LD_PRELOAD, for programs with a library path of their own
     #[arg(long)]
     pub(crate) preload: bool,
+    /// Time after which a server that does not answer is lost [default: 30s, or $FLEXDIRECT_GRACE]
+    #[arg(long, value_name = "T", value_parser = units::time)]
+    pub(crate) grace: Option<Duration>,
     /// Say more
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -77,6 +80,18 @@ impl Options {
             Err(_) => Ok(Transport::Auto),
         }
     }
+
+    /// From the flag, else the environment, else the default.
+    fn grace(&self) -> Result<Duration, Failure> {
+        if let Some(grace) = self.grace {
+            return Ok(grace);
+        }
+        let Ok(text) = std::env::var("FLEXDIRECT_GRACE") else {
+            return Ok(Duration::from_millis(GRACE_MS));
+        };
+        units::time(&text)
+            .map_err(|why| Failure::new(Code::Usage, format!("FLEXDIRECT_GRACE={text:?}: {why}")))
+    }
 }
 
 /// Gets a lease, runs the application on it and gives the lease back.
@@ -87,11 +102,10 @@ pub(crate) fn launch(
     options: Options,
     signals: Option<Signals>,
 ) -> Result<ExitCode, Failure> {
-    let (share, transport) = (options.share(), options.transport()?);
+    let (share, transport, grace) = (options.share(), options.transport()?, options.grace()?);
     let application = Application::new(options.application)?;
     let folder = places::client_folder()?;
     let client = describe_client(&application);
-    let grace = Duration::from_millis(GRACE_MS);
     let wanted = Wanted {
         count,
         share,
@@ -107,7 +121,7 @@ pub(crate) fn launch(
         secret: held.lease.secret.clone(),
         driver_version: held.lease.driver_version,
         transport: transport.name().to_owned(),
-        grace_ms: GRACE_MS,
+        grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
     })?;
     announce(&held, count, share, file.path(), &application);
     let mut command = application.command();

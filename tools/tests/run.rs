@@ -220,6 +220,33 @@ fn the_application_finds_the_library_and_the_lease() {
 }
 
 #[test]
+fn the_grace_comes_from_flag_then_environment_then_default() {
+    let home = Home::new();
+    let daemon = Daemon::soft(&home);
+    for (flag, environment, grace_ms) in [
+        (&["--grace", "5s"][..], Some("7s"), 5_000),
+        (&[], Some("7s"), 7_000),
+        (&[], None, 30_000),
+    ] {
+        let arguments = [&["-n", "1"], flag, &["cat $FLEXDIRECT_LEASE"]].concat();
+        let mut command = run(&daemon, &home, &arguments);
+        command.envs(environment.map(|value| ("FLEXDIRECT_GRACE", value)));
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let wanted = format!("\"grace_ms\":{grace_ms}");
+        assert!(text.contains(&wanted), "{text}");
+    }
+    let mut command = run(&daemon, &home, &["-n", "1", "true"]);
+    let output = command.env("FLEXDIRECT_GRACE", "soon").output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        said(&output).contains("FLEXDIRECT_GRACE=\"soon\""),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
 fn the_log_is_what_users_know() {
     let home = Home::new();
     let daemon = Daemon::soft(&home);

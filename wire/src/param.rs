@@ -9,6 +9,24 @@
 //! client          send ─▶ record                    reply ─▶ receive
 //! server                   take ─▶ slot ─ lend ─▶ driver call ─▶ answer
 //! ```
+//!
+//! A device address crosses; a callback of the application, or a struct with pointers, does not:
+//!
+//! ```
+//! # use flexdirect_wire::{abi::*, param::Param};
+//! fn crosses<T: Param>() {}
+//! crosses::<Out<CuDevicePtr>>();
+//! ```
+//! ```compile_fail
+//! # use flexdirect_wire::{abi::*, param::Param};
+//! fn crosses<T: Param>() {}
+//! crosses::<CuHostFn>();
+//! ```
+//! ```compile_fail
+//! # use flexdirect_wire::{abi::*, param::Param};
+//! fn crosses<T: Param>() {}
+//! crosses::<*const CuLaunchConfig>();
+//! ```
 
 use std::ffi::{CStr, CString, c_char};
 
