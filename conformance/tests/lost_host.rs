@@ -1,8 +1,8 @@
 //! A host that is lost without a word: no end of file comes, and both sides still let go after the
 //! grace.
 //!
-//! The two hosts are network namespaces of this test with a cable between them that is pulled. Where
-//! namespaces may not be made, the test says so and proves nothing.
+//! The two hosts are network namespaces of this test with a cable between them that is pulled.
+//! Where namespaces may not be made, the test says so and proves nothing.
 
 use std::process::Command;
 
