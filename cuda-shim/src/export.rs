@@ -108,6 +108,9 @@ macro_rules! export { ($(
     export! { @absent $name $name $types }
     $(export! { @absent $name $twin $types })?
 };
+(@entry soft [] $name:ident $twin:tt $types:tt) => {
+    export! { @entry absent [] $name $twin $types }
+};
 (@entry local [by hand] $name:ident $twin:tt $types:tt) => {
     export! { @named local $name $twin () [a b c d e f g h i j k l] $types }
 };

@@ -125,6 +125,7 @@ fn meaning(class: Class) -> &'static str {
         Class::Local => "answered in the client, no traffic",
         Class::Posted => "sent, and returns at once",
         Class::Awaited => "sent, and waits for the reply",
+        Class::Soft => "answered by softgpu alone; remote, with CUDA_ERROR_NOT_SUPPORTED",
         Class::Absent => "answered with CUDA_ERROR_NOT_SUPPORTED",
     }
 }
@@ -173,7 +174,13 @@ fn signatures() -> Result<String, serde_json::Error> {
     })
 }
 
-const CLASSES: [Class; 4] = [Class::Local, Class::Posted, Class::Awaited, Class::Absent];
+const CLASSES: [Class; 5] = [
+    Class::Local,
+    Class::Posted,
+    Class::Awaited,
+    Class::Soft,
+    Class::Absent,
+];
 
 /// Head of the page.
 const HEAD: &str = "\

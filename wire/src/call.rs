@@ -11,6 +11,8 @@ pub enum Class {
     Posted,
     /// Waits for the reply.
     Awaited,
+    /// softgpu has it; the client does not forward it yet: CUDA_ERROR_NOT_SUPPORTED.
+    Soft,
     /// Answered with CUDA_ERROR_NOT_SUPPORTED.
     Absent,
 }
@@ -66,6 +68,7 @@ impl Class {
             Self::Local => "local",
             Self::Posted => "posted",
             Self::Awaited => "awaited",
+            Self::Soft => "soft",
             Self::Absent => "absent",
         }
     }
@@ -140,10 +143,12 @@ macro_rules! calls { ($(
 (@class local) => { Class::Local };
 (@class posted) => { Class::Posted };
 (@class awaited) => { Class::Awaited };
+(@class soft) => { Class::Soft };
 (@class absent) => { Class::Absent };
 (@blocks posted maybe) => {
     compile_error!("a posted call must never wait: the dispatcher executes it inline")
 };
+(@blocks soft maybe) => { compile_error!("a soft call executes nothing on the server") };
 (@blocks absent maybe) => { compile_error!("an absent call executes nothing") };
 (@blocks local maybe) => { compile_error!("a local call executes nothing on the server") };
 (@blocks $class:ident never) => { Blocks::Never };

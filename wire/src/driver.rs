@@ -13,8 +13,9 @@
 //!
 //! - `OP`: operation code on the wire: explicit, rising, never reused.
 //! - `CLASS`: when the *caller* gets its return value: `local` (no record of its own crosses),
-//!   `posted` (recorded and returned at once), `awaited` (waits for the reply), `absent` (answered
-//!   with CUDA_ERROR_NOT_SUPPORTED).
+//!   `posted` (recorded and returned at once), `awaited` (waits for the reply), `soft` (softgpu
+//!   has it, the client does not forward it yet and answers CUDA_ERROR_NOT_SUPPORTED), `absent`
+//!   (answered with CUDA_ERROR_NOT_SUPPORTED).
 //! - `BLOCKS`: whether the driver call on the server can wait for GPU work: `never` or `maybe`.
 //!   `posted maybe` does not compile.
 //! - `TYPE`: the C ABI and the direction at once: see [`crate::abi`] and [`crate::param`].

@@ -26,6 +26,7 @@ macro_rules! entries { ($(
     )*];
 };
 (@handler local $blocks:ident $name:ident $hand:tt $arguments:tt) => { None };
+(@handler soft $blocks:ident $name:ident $hand:tt $arguments:tt) => { None };
 (@handler absent $blocks:ident $name:ident $hand:tt $arguments:tt) => { None };
 (@handler $class:ident $blocks:ident $name:ident [by] $arguments:tt) => { Some(hand::$name) };
 (@handler $class:ident $blocks:ident $name:ident [server] $arguments:tt) => { Some(hand::$name) };
