@@ -4,6 +4,8 @@
 //! A device's primary context exists from cuInit on, so that its handle is known and can be made
 //! current before it is retained, as NVIDIA's runtime does; only while retained can it be used.
 
+mod streams;
+
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,8 +17,10 @@ use flexdirect_wire::abi::{CuContext, CuError, CuResult, CuStream};
 use crate::device::Device;
 use crate::driver::{self, CONTEXTS, EVENTS, LIBRARIES, MODULES, STREAMS};
 use crate::raw::{self, lock};
-use crate::stream::{Kind, Stream, Wait, Work};
+use crate::stream::Stream;
 use crate::{export, module};
+
+use streams::Streams;
 
 /// A context.
 #[derive(Debug)]
@@ -50,12 +54,6 @@ struct Life {
     flags: u32,
     /// The thread that clears it just now.
     ending: Option<ThreadId>,
-}
-
-#[derive(Debug, Default)]
-struct Streams {
-    legacy: Option<Arc<Stream>>,
-    others: Vec<Arc<Stream>>,
 }
 
 /// What can be set and only read again.
@@ -244,120 +242,6 @@ impl Context {
             raw::print(&printed);
         }
     }
-
-    // --------------------------------------------------------------------------- streams
-
-    /// The legacy default stream.
-    pub(crate) fn legacy(self: &Arc<Self>) -> Arc<Stream> {
-        let mut streams = lock(&self.streams);
-        let legacy = streams.legacy.get_or_insert_with(|| {
-            let context = Arc::downgrade(self);
-            let legacy = Stream::new(CuStream::LEGACY, next_id(), Kind::Legacy, 0, context);
-            Arc::new(legacy)
-        });
-        Arc::clone(legacy)
-    }
-
-    /// The calling thread's default stream.
-    pub(crate) fn per_thread(self: &Arc<Self>) -> Arc<Stream> {
-        PER_THREAD.with_borrow_mut(|own| {
-            own.0.retain(|stream| !stream.is_over());
-            let found = own.0.iter().find(|stream| self.owns(stream));
-            if let Some(stream) = found {
-                return Arc::clone(stream);
-            }
-            let context = Arc::downgrade(self);
-            let id = next_id();
-            let stream = Stream::new(CuStream::PER_THREAD, id, Kind::Blocking, 0, context);
-            let stream = Arc::new(stream);
-            own.0.push(Arc::clone(&stream));
-            self.adopt(Arc::clone(&stream));
-            stream
-        })
-    }
-
-    /// Takes a new stream into the list.
-    pub(crate) fn adopt(&self, stream: Arc<Stream>) {
-        let mut streams = lock(&self.streams);
-        streams.others.retain(|stream| !stream.is_over());
-        streams.others.push(stream);
-    }
-
-    /// Submits a job and returns, at once unless the stream's queue is full.
-    ///
-    /// # Errors
-    /// Those of [`Stream::push`].
-    pub(crate) fn submit(&self, stream: &Arc<Stream>, wait: Option<Wait>, work: Work) -> CuResult {
-        stream.wait_for_room();
-        let streams = lock(&self.streams);
-        let waits = streams.waits(stream, wait);
-        stream.push(waits, work).map(drop)
-    }
-
-    /// Submits a job and waits for it.
-    ///
-    /// # Errors
-    /// Those of [`Stream::push`], and the fault that poisons the context by then.
-    pub(crate) fn submit_and_wait(&self, stream: &Arc<Stream>, work: Work) -> CuResult {
-        let streams: MutexGuard<'_, Streams> = lock(&self.streams);
-        let waits = streams.waits(stream, None);
-        let claimed = waits.is_empty().then(|| stream.claim()).flatten();
-        if claimed.is_some() {
-            drop(streams);
-            stream.execute_claimed(work);
-        } else {
-            let number = stream.push(waits, work)?;
-            drop(streams);
-            stream.wait(number);
-        }
-        self.flush_prints();
-        self.fault()
-    }
-
-    /// Whether a stream has nothing left to do, nor what it synchronises with if it is the legacy
-    /// stream.
-    pub(crate) fn is_idle(&self, stream: &Arc<Stream>) -> bool {
-        let streams = lock(&self.streams);
-        stream.last().1 && (stream.kind != Kind::Legacy || streams.waits(stream, None).is_empty())
-    }
-
-    /// Waits for a stream.
-    ///
-    /// # Errors
-    /// The fault that poisons the context by then.
-    pub(crate) fn synchronize_stream(&self, stream: &Arc<Stream>) -> CuResult {
-        if !self.is_idle(stream) {
-            if stream.kind == Kind::Legacy {
-                return self.submit_and_wait(stream, Work::Nothing);
-            }
-            stream.wait(stream.last().0);
-        }
-        self.flush_prints();
-        self.fault()
-    }
-
-    /// Waits for all work.
-    ///
-    /// # Errors
-    /// The fault that poisons the context by then.
-    pub(crate) fn synchronize(&self) -> CuResult {
-        self.drain();
-        self.flush_prints();
-        self.fault()
-    }
-
-    /// Waits for all work, good or bad.
-    pub(crate) fn drain(&self) {
-        let streams = lock(&self.streams);
-        let all = streams.legacy.iter().chain(&streams.others);
-        let last: Vec<_> = all
-            .map(|stream| (Arc::clone(stream), stream.last().0))
-            .collect();
-        drop(streams);
-        for (stream, number) in last {
-            stream.wait(number);
-        }
-    }
 }
 
 /// A context is being cleared for as long as this lives.
@@ -367,29 +251,6 @@ impl Drop for Ending<'_> {
     fn drop(&mut self) {
         lock(&self.0.life).ending = self.1;
         self.0.ended.notify_all();
-    }
-}
-
-impl Streams {
-    /// What a new job of a stream waits for, by the rules of the legacy default stream.
-    fn waits(&self, stream: &Arc<Stream>, extra: Option<Wait>) -> Vec<Wait> {
-        let pending = |stream: &Arc<Stream>| {
-            let (number, done) = stream.last();
-            (!done).then(|| Wait::Job(Arc::clone(stream), number))
-        };
-        let mut waits: Vec<Wait> = match stream.kind {
-            Kind::NonBlocking => Vec::new(),
-            Kind::Blocking => self.legacy.as_ref().and_then(pending).into_iter().collect(),
-            Kind::Legacy => self
-                .others
-                .iter()
-                .filter(|other| other.kind == Kind::Blocking)
-                .filter_map(pending)
-                .collect(),
-        };
-        waits.extend(extra);
-        waits.retain(|wait| !wait.is_over());
-        waits
     }
 }
 
@@ -411,21 +272,8 @@ pub(crate) fn next_id() -> u64 {
 
 // ------------------------------------------------------------------------------- the stack
 
-/// A thread's default streams, closed when the thread ends.
-#[derive(Debug, Default)]
-struct PerThread(Vec<Arc<Stream>>);
-
-impl Drop for PerThread {
-    fn drop(&mut self) {
-        for stream in &self.0 {
-            stream.close();
-        }
-    }
-}
-
 thread_local! {
     static STACK: RefCell<Vec<Arc<Context>>> = const { RefCell::new(Vec::new()) };
-    static PER_THREAD: RefCell<PerThread> = RefCell::default();
 }
 
 /// The calling thread's current context, whatever its state.

@@ -90,6 +90,9 @@ pub(crate) enum Work {
     Nothing,
 }
 
+/// Work that can be executed many times.
+pub(crate) type Body = Arc<dyn Fn() -> CuResult + Send + Sync>;
+
 impl Stream {
     /// An idle stream.
     pub(crate) fn new(

@@ -8,12 +8,12 @@ use flexdirect_wire::abi::*;
 
 use super::not_null;
 use crate::attributes::LIMITS;
-use crate::context;
+use crate::context::{self, Context};
 use crate::driver::trace;
 use crate::exec::{Fault, Launch, run};
 use crate::function::{self, Function};
 use crate::raw::{self, Span};
-use crate::stream::Work;
+use crate::stream::{Body, Work};
 
 #[expect(clippy::too_many_arguments, reason = "the C signature")]
 pub(crate) fn cuLaunchKernel(
@@ -88,8 +88,20 @@ fn launch(
     if context.id != current.id {
         return Err(CuError::INVALID_HANDLE);
     }
+    let parameters = parameters(&function, kernel_params, extra)?;
+    let work = prepare(&context, &function, shape, parameters)?;
+    context.submit(&stream, None, Work::Execute(Box::new(move || work())))
+}
+
+/// A launch whose arguments are checked, to be executed as often as it is asked for.
+pub(crate) fn prepare(
+    context: &Arc<Context>,
+    function: &Function,
+    shape: Shape,
+    parameters: Vec<u8>,
+) -> Result<Body, CuError> {
     check(shape, LIMITS, function.limits()?).or_else(CuError::check)?;
-    let module = function.module(&context)?;
+    let module = function.module(context)?;
     let kernel = function.kernel()?;
     if kernel
         .required_block()
@@ -97,8 +109,7 @@ fn launch(
     {
         return Err(CuError::INVALID_VALUE);
     }
-    let parameters = parameters(&function, kernel_params, extra)?;
-    let owner = Arc::clone(&context);
+    let owner = Arc::clone(context);
     let work = move || {
         let device = owner.device();
         let launch = Launch {
@@ -116,12 +127,12 @@ fn launch(
         };
         run(&launch).map_err(|fault| error_of(&fault))
     };
-    context.submit(&stream, None, Work::Execute(Box::new(work)))
+    Ok(Arc::new(work))
 }
 
 /// Values of the parameters in their layout, copied: the application's pointers are dead when the
 /// call has returned.
-fn parameters(
+pub(crate) fn parameters(
     function: &Function,
     kernel_params: *mut *mut c_void,
     extra: *mut *mut c_void,

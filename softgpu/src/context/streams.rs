@@ -1,0 +1,169 @@
+//! A context's streams: which there are, what comes before what, and waiting for them.
+
+use std::cell::RefCell;
+use std::sync::{Arc, MutexGuard};
+
+use flexdirect_wire::abi::{CuResult, CuStream};
+
+use super::{Context, next_id};
+use crate::raw::lock;
+use crate::stream::{Kind, Stream, Wait, Work};
+
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    pub(super) legacy: Option<Arc<Stream>>,
+    pub(super) others: Vec<Arc<Stream>>,
+}
+
+impl Context {
+    /// The legacy default stream.
+    pub(crate) fn legacy(self: &Arc<Self>) -> Arc<Stream> {
+        let mut streams = lock(&self.streams);
+        let legacy = streams.legacy.get_or_insert_with(|| {
+            let context = Arc::downgrade(self);
+            let legacy = Stream::new(CuStream::LEGACY, next_id(), Kind::Legacy, 0, context);
+            Arc::new(legacy)
+        });
+        Arc::clone(legacy)
+    }
+
+    /// The calling thread's default stream.
+    pub(crate) fn per_thread(self: &Arc<Self>) -> Arc<Stream> {
+        PER_THREAD.with_borrow_mut(|own| {
+            own.0.retain(|stream| !stream.is_over());
+            let found = own.0.iter().find(|stream| self.owns(stream));
+            if let Some(stream) = found {
+                return Arc::clone(stream);
+            }
+            let context = Arc::downgrade(self);
+            let id = next_id();
+            let stream = Stream::new(CuStream::PER_THREAD, id, Kind::Blocking, 0, context);
+            let stream = Arc::new(stream);
+            own.0.push(Arc::clone(&stream));
+            self.adopt(Arc::clone(&stream));
+            stream
+        })
+    }
+
+    /// Takes a new stream into the list.
+    pub(crate) fn adopt(&self, stream: Arc<Stream>) {
+        let mut streams = lock(&self.streams);
+        streams.others.retain(|stream| !stream.is_over());
+        streams.others.push(stream);
+    }
+
+    /// Submits a job and returns, at once unless the stream's queue is full.
+    ///
+    /// # Errors
+    /// Those of [`Stream::push`].
+    pub(crate) fn submit(&self, stream: &Arc<Stream>, wait: Option<Wait>, work: Work) -> CuResult {
+        stream.wait_for_room();
+        let streams = lock(&self.streams);
+        let waits = streams.waits(stream, wait);
+        stream.push(waits, work).map(drop)
+    }
+
+    /// Submits a job and waits for it.
+    ///
+    /// # Errors
+    /// Those of [`Stream::push`], and the fault that poisons the context by then.
+    pub(crate) fn submit_and_wait(&self, stream: &Arc<Stream>, work: Work) -> CuResult {
+        let streams: MutexGuard<'_, Streams> = lock(&self.streams);
+        let waits = streams.waits(stream, None);
+        let claimed = waits.is_empty().then(|| stream.claim()).flatten();
+        if claimed.is_some() {
+            drop(streams);
+            stream.execute_claimed(work);
+        } else {
+            let number = stream.push(waits, work)?;
+            drop(streams);
+            stream.wait(number);
+        }
+        self.flush_prints();
+        self.fault()
+    }
+
+    /// Whether a stream has nothing left to do, nor what it synchronises with if it is the legacy
+    /// stream.
+    pub(crate) fn is_idle(&self, stream: &Arc<Stream>) -> bool {
+        let streams = lock(&self.streams);
+        stream.last().1 && (stream.kind != Kind::Legacy || streams.waits(stream, None).is_empty())
+    }
+
+    /// Waits for a stream.
+    ///
+    /// # Errors
+    /// The fault that poisons the context by then.
+    pub(crate) fn synchronize_stream(&self, stream: &Arc<Stream>) -> CuResult {
+        if !self.is_idle(stream) {
+            if stream.kind == Kind::Legacy {
+                return self.submit_and_wait(stream, Work::Nothing);
+            }
+            stream.wait(stream.last().0);
+        }
+        self.flush_prints();
+        self.fault()
+    }
+
+    /// Waits for all work.
+    ///
+    /// # Errors
+    /// The fault that poisons the context by then.
+    pub(crate) fn synchronize(&self) -> CuResult {
+        self.drain();
+        self.flush_prints();
+        self.fault()
+    }
+
+    /// Waits for all work, good or bad.
+    pub(crate) fn drain(&self) {
+        let streams = lock(&self.streams);
+        let all = streams.legacy.iter().chain(&streams.others);
+        let last: Vec<_> = all
+            .map(|stream| (Arc::clone(stream), stream.last().0))
+            .collect();
+        drop(streams);
+        for (stream, number) in last {
+            stream.wait(number);
+        }
+    }
+}
+
+impl Streams {
+    /// What a new job of a stream waits for, by the rules of the legacy default stream.
+    fn waits(&self, stream: &Arc<Stream>, extra: Option<Wait>) -> Vec<Wait> {
+        let pending = |stream: &Arc<Stream>| {
+            let (number, done) = stream.last();
+            (!done).then(|| Wait::Job(Arc::clone(stream), number))
+        };
+        let mut waits: Vec<Wait> = match stream.kind {
+            Kind::NonBlocking => Vec::new(),
+            Kind::Blocking => self.legacy.as_ref().and_then(pending).into_iter().collect(),
+            Kind::Legacy => self
+                .others
+                .iter()
+                .filter(|other| other.kind == Kind::Blocking)
+                .filter_map(pending)
+                .collect(),
+        };
+        waits.extend(extra);
+        waits.retain(|wait| !wait.is_over());
+        waits
+    }
+}
+
+/// A thread's default streams, closed when the thread ends.
+#[derive(Debug, Default)]
+struct PerThread(Vec<Arc<Stream>>);
+
+impl Drop for PerThread {
+    fn drop(&mut self) {
+        for stream in &self.0 {
+            stream.close();
+        }
+    }
+}
+
+thread_local! {
+    static PER_THREAD: RefCell<PerThread> = RefCell::default();
+}
