@@ -325,10 +325,12 @@ fn walk(folder: &Path, endings: &[&str], found: &mut Vec<(PathBuf, String)>) {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         let path = folder.join(&name);
+        // In a second work tree of the repository `.git` is a file with a path of the machine.
+        if skipped.contains(&name.as_str()) {
+            continue;
+        }
         if entry.file_type().unwrap().is_dir() {
-            if !skipped.contains(&name.as_str()) {
-                walk(&path, endings, found);
-            }
+            walk(&path, endings, found);
         } else {
             let ending = path
                 .extension()
