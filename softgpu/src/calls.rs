@@ -7,6 +7,7 @@
 
 mod context;
 mod copy;
+mod copy_rows;
 mod device;
 mod event;
 mod launch;
@@ -14,11 +15,13 @@ mod library;
 mod memory;
 mod misc;
 mod module;
+mod peer;
 mod pointer;
 mod stream;
 
 pub(crate) use context::*;
 pub(crate) use copy::*;
+pub(crate) use copy_rows::*;
 pub(crate) use device::*;
 pub(crate) use event::*;
 pub(crate) use launch::*;
@@ -26,6 +29,7 @@ pub(crate) use library::*;
 pub(crate) use memory::*;
 pub(crate) use misc::*;
 pub(crate) use module::*;
+pub(crate) use peer::*;
 pub(crate) use pointer::*;
 pub(crate) use stream::*;
 

@@ -5,6 +5,8 @@
 //! application's pointers are taken at its word for the time of a call, as the driver API has it;
 //! what must be checked (device addresses) is checked before a [`Span`] is made of it.
 
+pub(crate) mod structs;
+
 use std::ffi::{CStr, c_char, c_void};
 use std::io;
 use std::ptr;

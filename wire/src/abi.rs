@@ -4,6 +4,7 @@
 //! *is* a `T *` that the call writes. Enumerations are newtypes over their integer and handles
 //! newtypes over a number: a value that someone else chose is never undefined behaviour here.
 
+mod arrays;
 pub mod attributes;
 pub mod errors;
 mod types;
@@ -12,6 +13,7 @@ use std::ffi::{c_char, c_void};
 use std::fmt;
 use std::num::NonZeroU32;
 
+pub use arrays::*;
 pub use types::*;
 
 /// Result of a driver call: the ABI of `CUresult`, since `Result<(), NonZeroU32>` has that of `u32`

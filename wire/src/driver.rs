@@ -359,7 +359,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0378 local never fn cuMemcpy(
         dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize,
     ) since 4000 twin cuMemcpy_ptds 7000, by hand;
-    0x0380 absent never fn cuMemcpyPeer(
+    /// Copies between contexts.
+    0x0380 soft never fn cuMemcpyPeer(
         dst_device: CuDevicePtr, dst_context: CuContext, src_device: CuDevicePtr,
         src_context: CuContext, byte_count: usize,
     ) since 4000 twin cuMemcpyPeer_ptds 7000;
@@ -391,23 +392,28 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dst_array: CuArray, dst_offset: usize, src_array: CuArray, src_offset: usize,
         byte_count: usize,
     ) since 3020 twin cuMemcpyAtoA_v2_ptds 7000;
-    0x03c8 absent never fn cuMemcpy2D_v2(
+    /// Copies rows.
+    0x03c8 soft never fn cuMemcpy2D_v2(
         copy: *const CudaMemcpy2d,
     ) since 3020 twin cuMemcpy2D_v2_ptds 7000;
-    0x03d0 absent never fn cuMemcpy2DUnaligned_v2(
+    /// Copies rows with any pitch.
+    0x03d0 soft never fn cuMemcpy2DUnaligned_v2(
         copy: *const CudaMemcpy2d,
     ) since 3020 twin cuMemcpy2DUnaligned_v2_ptds 7000;
-    0x03d8 absent never fn cuMemcpy3D_v2(
+    /// Copies slices of rows.
+    0x03d8 soft never fn cuMemcpy3D_v2(
         copy: *const CudaMemcpy3d,
     ) since 3020 twin cuMemcpy3D_v2_ptds 7000;
-    0x03e0 absent never fn cuMemcpy3DPeer(
+    /// Copies slices of rows between contexts.
+    0x03e0 soft never fn cuMemcpy3DPeer(
         copy: *const CudaMemcpy3dPeer,
     ) since 4000 twin cuMemcpy3DPeer_ptds 7000;
     /// Copies between any two addresses; becomes the call that fits them.
     0x03e8 local never fn cuMemcpyAsync(
         dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize, stream: CuStream,
     ) since 4000 twin cuMemcpyAsync_ptsz 7000, by hand;
-    0x03f0 absent never fn cuMemcpyPeerAsync(
+    /// Copies between contexts in stream order.
+    0x03f0 soft never fn cuMemcpyPeerAsync(
         dst_device: CuDevicePtr, dst_context: CuContext, src_device: CuDevicePtr,
         src_context: CuContext, byte_count: usize, stream: CuStream,
     ) since 4000 twin cuMemcpyPeerAsync_ptsz 7000;
@@ -431,13 +437,16 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dst_host: *mut c_void, src_array: CuArray, src_offset: usize, byte_count: usize,
         stream: CuStream,
     ) since 3020 twin cuMemcpyAtoHAsync_v2_ptsz 7000;
-    0x0420 absent never fn cuMemcpy2DAsync_v2(
+    /// Copies rows in stream order.
+    0x0420 soft never fn cuMemcpy2DAsync_v2(
         copy: *const CudaMemcpy2d, stream: CuStream,
     ) since 3020 twin cuMemcpy2DAsync_v2_ptsz 7000;
-    0x0428 absent never fn cuMemcpy3DAsync_v2(
+    /// Copies slices of rows in stream order.
+    0x0428 soft never fn cuMemcpy3DAsync_v2(
         copy: *const CudaMemcpy3d, stream: CuStream,
     ) since 3020 twin cuMemcpy3DAsync_v2_ptsz 7000;
-    0x0430 absent never fn cuMemcpy3DPeerAsync(
+    /// Copies slices of rows between contexts in stream order.
+    0x0430 soft never fn cuMemcpy3DPeerAsync(
         copy: *const CudaMemcpy3dPeer, stream: CuStream,
     ) since 4000 twin cuMemcpy3DPeerAsync_ptsz 7000;
     0x0438 absent never fn cuMemcpyBatchAsync_v2(
@@ -467,13 +476,16 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0468 posted never fn cuMemsetD32_v2(
         dst_device: CuDevicePtr, ui: u32, n: usize,
     ) since 3020 twin cuMemsetD32_v2_ptds 7000, client by hand;
-    0x0470 absent never fn cuMemsetD2D8_v2(
+    /// Fills rows with a byte.
+    0x0470 soft never fn cuMemsetD2D8_v2(
         dst_device: CuDevicePtr, dst_pitch: usize, uc: u8, width: usize, height: usize,
     ) since 3020 twin cuMemsetD2D8_v2_ptds 7000;
-    0x0478 absent never fn cuMemsetD2D16_v2(
+    /// Fills rows with two bytes.
+    0x0478 soft never fn cuMemsetD2D16_v2(
         dst_device: CuDevicePtr, dst_pitch: usize, us: u16, width: usize, height: usize,
     ) since 3020 twin cuMemsetD2D16_v2_ptds 7000;
-    0x0480 absent never fn cuMemsetD2D32_v2(
+    /// Fills rows with four bytes.
+    0x0480 soft never fn cuMemsetD2D32_v2(
         dst_device: CuDevicePtr, dst_pitch: usize, ui: u32, width: usize, height: usize,
     ) since 3020 twin cuMemsetD2D32_v2_ptds 7000;
     /// Fills with a byte in stream order.
@@ -488,15 +500,18 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0498 posted never fn cuMemsetD32Async(
         dst_device: CuDevicePtr, ui: u32, n: usize, stream: CuStream,
     ) since 3020 twin cuMemsetD32Async_ptsz 7000, client by hand;
-    0x04a0 absent never fn cuMemsetD2D8Async(
+    /// Fills rows with a byte in stream order.
+    0x04a0 soft never fn cuMemsetD2D8Async(
         dst_device: CuDevicePtr, dst_pitch: usize, uc: u8, width: usize, height: usize,
         stream: CuStream,
     ) since 3020 twin cuMemsetD2D8Async_ptsz 7000;
-    0x04a8 absent never fn cuMemsetD2D16Async(
+    /// Fills rows with two bytes in stream order.
+    0x04a8 soft never fn cuMemsetD2D16Async(
         dst_device: CuDevicePtr, dst_pitch: usize, us: u16, width: usize, height: usize,
         stream: CuStream,
     ) since 3020 twin cuMemsetD2D16Async_ptsz 7000;
-    0x04b0 absent never fn cuMemsetD2D32Async(
+    /// Fills rows with four bytes in stream order.
+    0x04b0 soft never fn cuMemsetD2D32Async(
         dst_device: CuDevicePtr, dst_pitch: usize, ui: u32, width: usize, height: usize,
         stream: CuStream,
     ) since 3020 twin cuMemsetD2D32Async_ptsz 7000;

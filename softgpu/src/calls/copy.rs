@@ -17,7 +17,7 @@ use crate::stream::Work;
 
 /// What an address of a copy is.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     Device(Span),
     /// With what keeps it there until the copy is done, whichever context owns it and ends.
     Pinned(Span, Arc<Range>),
@@ -26,7 +26,7 @@ enum Place {
 
 impl Place {
     /// Of a unified address.
-    fn new(address: u64, len: usize) -> Result<Self, CuError> {
+    pub(super) fn new(address: u64, len: usize) -> Result<Self, CuError> {
         if let Some(device) = driver::device_of(address) {
             let span = device.arena.span(address, len);
             return span.map(Self::Device).ok_or(CuError::INVALID_VALUE);
@@ -42,7 +42,7 @@ impl Place {
     }
 
     /// Of a `CUdeviceptr` that must be one.
-    fn device(address: CuDevicePtr, len: usize) -> Result<Self, CuError> {
+    pub(super) fn device(address: CuDevicePtr, len: usize) -> Result<Self, CuError> {
         match Self::new(address.0, len)? {
             place @ Self::Device(_) => Ok(place),
             Self::Pinned(..) | Self::Pageable(_) => Err(CuError::INVALID_VALUE),
@@ -50,18 +50,18 @@ impl Place {
     }
 
     /// Of a host pointer.
-    fn host(address: *mut std::ffi::c_void, len: usize) -> Result<Self, CuError> {
+    pub(super) fn host(address: *mut std::ffi::c_void, len: usize) -> Result<Self, CuError> {
         Self::new(address.expose_provenance() as u64, len)
     }
 
-    fn held(self) -> Option<Arc<Range>> {
+    pub(super) fn held(self) -> Option<Arc<Range>> {
         match self {
             Self::Pinned(_, range) => Some(range),
             Self::Device(_) | Self::Pageable(_) => None,
         }
     }
 
-    fn span(&self) -> Span {
+    pub(super) fn span(&self) -> Span {
         match self {
             Self::Device(span) | Self::Pinned(span, _) | Self::Pageable(span) => *span,
         }
@@ -126,7 +126,7 @@ fn unified(
 }
 
 /// A copy, unless one of its addresses is bad; what is wrong with the context comes first.
-fn checked(
+pub(super) fn checked(
     target: Result<Place, CuError>,
     source: Result<Place, CuError>,
     stream: CuStream,
@@ -285,4 +285,4 @@ pub(crate) fn cuMemsetD32Async(
 }
 
 /// Longest pageable source that is copied at once; NVIDIA's driver does so up to 64 KiB.
-const STAGED_LEN_MAX: usize = 64 << 10;
+pub(super) const STAGED_LEN_MAX: usize = 64 << 10;

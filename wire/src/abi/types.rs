@@ -85,15 +85,14 @@ opaque! {
     CuLogicalEndpointProp, CuMemAccessDesc, CuMemAllocationProp, CuMemDecompressParams,
     CuMemPoolProps, CuMemPoolPtrExportData, CuMemcpyAttributes, CuMulticastObjectProp,
     CuStreamAttrValue, CuStreamBatchMemOpParams, CuStreamCigCaptureParams, CuTensorMap,
-    CudaArray3dDescriptor, CudaArray3dDescriptorV1, CudaArrayDescriptor,
-    CudaArrayDescriptorV1, CudaArrayMemoryRequirements, CudaArraySparseProperties,
+    CudaArray3dDescriptorV1,
+    CudaArrayDescriptorV1, CudaArraySparseProperties,
     CudaBatchMemOpNodeParams, CudaExtSemSignalNodeParams, CudaExtSemWaitNodeParams,
     CudaExternalMemoryBufferDesc, CudaExternalMemoryHandleDesc,
     CudaExternalMemoryMipmappedArrayDesc, CudaExternalSemaphoreHandleDesc,
     CudaExternalSemaphoreSignalParams, CudaExternalSemaphoreWaitParams,
     CudaFabricCopyBatchOp, CudaGraphInstantiateParams, CudaHostNodeParams,
     CudaKernelNodeParams, CudaKernelNodeParamsV1, CudaLaunchParams, CudaMemAllocNodeParams,
-    CudaMemcpy2d, CudaMemcpy2dV1, CudaMemcpy3d, CudaMemcpy3dBatchOp, CudaMemcpy3dPeer,
-    CudaMemcpy3dV1, CudaMemsetNodeParams, CudaResourceDesc, CudaResourceViewDesc,
-    CudaTextureDesc
+    CudaMemcpy2dV1, CudaMemcpy3dBatchOp,
+    CudaMemcpy3dV1, CudaMemsetNodeParams
 }
