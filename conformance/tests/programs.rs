@@ -30,6 +30,7 @@ same_everywhere! {
     errors
     fault
     info
+    late_release
     many_copies
     matmul_tiled
     saxpy

@@ -176,6 +176,26 @@ impl Session {
         }
     }
 
+    /// More memory that is pinned like what [`Session::pin`] pinned; pageable where there can be no
+    /// other, so that copies from it wait and are right. None when the system has none.
+    pub(crate) fn pinned(&self, len: usize) -> Option<Mapping> {
+        let driver = &self.driver;
+        let context = self
+            .memory_context
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = *context {
+            return driver
+                .within(own, || Mapping::from_driver(driver, len))
+                .ok();
+        }
+        let memory = Mapping::new(len).ok()?;
+        if let Err(error) = memory.pin(driver) {
+            tracing::debug!("staging memory stays pageable: {error:?}");
+        }
+        Some(memory)
+    }
+
     fn pin_in_place(&self) -> CuResult {
         self.slab.pin(&self.driver)?;
         self.landings.pin(&self.driver)

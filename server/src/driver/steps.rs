@@ -144,6 +144,24 @@ impl Driver {
         Ok(context)
     }
 
+    /// Does `work` while `context` is current; what was current before is so again.
+    ///
+    /// # Errors
+    /// What the driver says, and what `work` says.
+    pub(crate) fn within<T>(
+        &self,
+        context: CuContext,
+        work: impl FnOnce() -> Result<T, CuError>,
+    ) -> Result<T, CuError> {
+        let mut popped = CuContext::default();
+        // SAFETY: the context is live: its owner calls this.
+        unsafe { self.cuCtxPushCurrent_v2(context) }?;
+        let result = work();
+        // SAFETY: the pointer is to a local that outlives the call.
+        let _ = unsafe { self.cuCtxPopCurrent_v2(Out(&raw mut popped)) };
+        result
+    }
+
     /// Destroys a context that [`Driver::create_context`] gave.
     pub(crate) fn destroy_context(&self, context: CuContext) -> CuResult {
         // SAFETY: the context is live, and its creator gives it up.

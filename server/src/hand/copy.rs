@@ -238,11 +238,7 @@ pub(crate) fn cuMemcpyDtoHAsync_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     let queue = call.use_queue(copy.stream)?;
     for piece in pieces(&copy) {
         let len = usize::try_from(piece.len).unwrap_or(0);
-        // Waits when all staging memory is in use; it comes back without this thread's help.
-        let chunk = session
-            .landings
-            .take(len)
-            .ok_or(CuError::DEVICE_UNAVAILABLE)?;
+        let chunk = session.landings.take_more(session, len)?;
         let device = copy.device + piece.offset;
         let started = from_device_async(&session.driver, chunk.address, device, len, queue.driver)
             .and_then(|()| event_behind(call, queue));

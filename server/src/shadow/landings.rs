@@ -10,11 +10,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use flexdirect_transport::Span;
 use flexdirect_wire::abi::CuEvent;
 use flexdirect_wire::limits::CHUNK_LEN;
-use flexdirect_wire::{CuResult, ShadowHandle};
+use flexdirect_wire::{CuError, CuResult, ShadowHandle};
 
 use super::mapping::Mapping;
 use crate::driver::Driver;
@@ -28,12 +29,16 @@ pub(crate) struct Landings {
 }
 
 struct State {
-    staging: Arc<Mapping>,
-    /// Free chunks of each class, by offset.
-    free: [Vec<usize>; CLASSES.len()],
+    /// Blocks of [`STAGING_LEN`] bytes: one, and more when copies pile up behind work that a later
+    /// record has yet to release, for whoever stages must not wait for what only it can receive.
+    blocks: Vec<Arc<Mapping>>,
+    /// Free chunks of each class.
+    free: [Vec<Place>; CLASSES.len()],
     entries: VecDeque<Landing>,
     /// Puts that threads are at.
     putting: usize,
+    /// Copies that have ended, ever.
+    puts: u64,
     /// Entry whose event the thread waits for: its event stays out of the pool meanwhile.
     watched: Option<u64>,
     next: u64,
@@ -46,8 +51,15 @@ struct State {
 pub(crate) struct Chunk {
     /// First byte.
     pub(crate) address: *mut u8,
-    offset: usize,
+    place: Place,
     class: usize,
+}
+
+/// Where a chunk begins: its block, and the offset in it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    block: usize,
+    offset: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +67,7 @@ struct Landing {
     number: u64,
     context: ShadowHandle,
     event: CuEvent,
-    offset: usize,
+    place: Place,
     class: usize,
     target: Span,
 }
@@ -63,7 +75,7 @@ struct Landing {
 impl fmt::Debug for Landings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Landings")
-            .field("staging", &self.lock().staging)
+            .field("blocks", &self.lock().blocks)
             .finish_non_exhaustive()
     }
 }
@@ -74,24 +86,18 @@ impl Landings {
     /// # Errors
     /// What `mmap` says.
     pub(crate) fn new() -> io::Result<Self> {
-        let mut free: [Vec<usize>; CLASSES.len()] = std::array::from_fn(|_| Vec::new());
-        let mut offset = 0;
-        for (free, (len, count)) in free.iter_mut().zip(CLASSES) {
-            for _ in 0..count {
-                free.push(offset);
-                offset += len;
-            }
-        }
-        let state = State {
-            staging: Arc::new(Mapping::new(STAGING_LEN)?),
-            free,
+        let mut state = State {
+            blocks: Vec::new(),
+            free: std::array::from_fn(|_| Vec::new()),
             entries: VecDeque::new(),
             putting: 0,
+            puts: 0,
             watched: None,
             next: 0,
             has_thread: false,
             is_closed: false,
         };
+        state.add(Mapping::new(STAGING_LEN)?);
         Ok(Self {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -127,16 +133,58 @@ impl Landings {
         self.lock().pick(len)
     }
 
+    /// A chunk for `len` bytes, for the thread that receives: when none is free there is more
+    /// memory, and when there is as much as there may be, as many copies must end first.
+    ///
+    /// # Errors
+    /// `OUT_OF_MEMORY` when none of the copies that fill it all has ended for [`PATIENCE`];
+    /// `DEVICE_UNAVAILABLE` when the session ends.
+    pub(crate) fn take_more(&self, session: &Session, len: usize) -> Result<Chunk, CuError> {
+        loop {
+            let (count, puts) = {
+                let mut state = self.lock();
+                if state.is_closed {
+                    return Err(CuError::DEVICE_UNAVAILABLE);
+                }
+                if let Some(chunk) = state.pick(len) {
+                    return Ok(chunk);
+                }
+                (state.blocks.len(), state.puts)
+            };
+            if count < BLOCKS_MAX
+                && let Some(memory) = session.pinned(STAGING_LEN)
+            {
+                self.lock().add(memory);
+                continue;
+            }
+            let full =
+                |state: &mut State| !state.is_closed && state.puts == puts && state.lacks(len);
+            let (state, waited) = self
+                .changed
+                .wait_timeout_while(self.lock(), PATIENCE, full)
+                .unwrap_or_else(PoisonError::into_inner);
+            drop(state);
+            if waited.timed_out() {
+                tracing::error!(
+                    "{count} blocks of staging memory are full of copies to the client, and none \
+                     of them ended in {} s",
+                    PATIENCE.as_secs()
+                );
+                return Err(CuError::OUT_OF_MEMORY);
+            }
+        }
+    }
+
     /// Gives a chunk back.
     pub(crate) fn give(&self, chunk: Chunk) {
-        self.lock().free[chunk.class].push(chunk.offset);
+        self.lock().free[chunk.class].push(chunk.place);
         self.changed.notify_all();
     }
 
     /// The bytes of a chunk.
     pub(crate) fn read(&self, chunk: Chunk, len: usize) -> Vec<u8> {
-        let staging = Arc::clone(&self.lock().staging);
-        staging.read(chunk.offset, len).unwrap_or_default()
+        let staging = self.lock().block(chunk.place);
+        staging.read(chunk.place.offset, len).unwrap_or_default()
     }
 
     /// A copy into `chunk` is done when `event` has happened; then its bytes go to `target`.
@@ -151,12 +199,12 @@ impl Landings {
         let mut state = landings.lock();
         let number = state.next;
         state.next += 1;
-        let Chunk { offset, class, .. } = chunk;
+        let Chunk { place, class, .. } = chunk;
         state.entries.push_back(Landing {
             number,
             context,
             event,
-            offset,
+            place,
             class,
             target,
         });
@@ -204,12 +252,14 @@ impl Landings {
     /// # Errors
     /// What the driver says.
     pub(crate) fn pin(&self, driver: &Driver) -> CuResult {
-        self.lock().staging.pin(driver)
+        let blocks = self.lock().blocks.clone();
+        blocks.iter().try_for_each(|block| block.pin(driver))
     }
 
     /// Undoes [`Landings::pin`].
     pub(crate) fn unpin(&self, driver: &Driver) {
-        self.lock().staging.unpin(driver);
+        let blocks = self.lock().blocks.clone();
+        blocks.iter().for_each(|block| block.unpin(driver));
     }
 
     /// Stages in other memory, unless some of the present one is in use.
@@ -220,8 +270,8 @@ impl Landings {
             .iter()
             .zip(CLASSES)
             .all(|(free, (_, count))| free.len() == count);
-        if is_unused && memory.len() == STAGING_LEN {
-            state.staging = Arc::new(memory);
+        if is_unused && state.blocks.len() == 1 && memory.len() == STAGING_LEN {
+            state.blocks[0] = Arc::new(memory);
         }
     }
 
@@ -273,12 +323,12 @@ impl Landings {
         is_done: bool,
     ) -> MutexGuard<'a, State> {
         state.putting += 1;
-        let staging = Arc::clone(&state.staging);
+        let staging = state.block(entry.place);
         let is_watched = state.watched == Some(entry.number);
         drop(state);
         if is_done {
             let len = usize::try_from(entry.target.len).unwrap_or(0);
-            let bytes = staging.read(entry.offset, len).unwrap_or_default();
+            let bytes = staging.read(entry.place.offset, len).unwrap_or_default();
             if let Err(error) = session.link.put(entry.target, &bytes) {
                 tracing::debug!("bytes for the client are lost: {error}");
             }
@@ -288,7 +338,8 @@ impl Landings {
         }
         let mut state = self.lock();
         state.putting -= 1;
-        state.free[entry.class].push(entry.offset);
+        state.puts += 1;
+        state.free[entry.class].push(entry.place);
         self.changed.notify_all();
         state
     }
@@ -299,15 +350,39 @@ impl Landings {
 }
 
 impl State {
+    /// More memory: its chunks are free.
+    fn add(&mut self, memory: Mapping) {
+        let block = self.blocks.len();
+        self.blocks.push(Arc::new(memory));
+        let mut offset = 0;
+        for (free, (len, count)) in self.free.iter_mut().zip(CLASSES) {
+            for _ in 0..count {
+                free.push(Place { block, offset });
+                offset += len;
+            }
+        }
+    }
+
+    fn block(&self, place: Place) -> Arc<Mapping> {
+        Arc::clone(&self.blocks[place.block])
+    }
+
+    /// Whether no chunk for `len` bytes is free.
+    fn lacks(&self, len: usize) -> bool {
+        let fits = |&(chunk_len, _): &(usize, usize)| len <= chunk_len;
+        let class = CLASSES.iter().position(fits);
+        class.is_none_or(|class| self.free[class].is_empty())
+    }
+
     fn pick(&mut self, len: usize) -> Option<Chunk> {
         let class = CLASSES
             .iter()
             .position(|&(chunk_len, _)| len <= chunk_len)?;
-        let offset = self.free[class].pop()?;
-        let address = self.staging.slice(offset, CLASSES[class].0)?;
+        let place = self.free[class].pop()?;
+        let address = self.blocks[place.block].slice(place.offset, CLASSES[class].0)?;
         Some(Chunk {
             address,
-            offset,
+            place,
             class,
         })
     }
@@ -316,5 +391,11 @@ impl State {
 /// Length and number of the chunks: small copies are many, large ones overlap a few pieces.
 const CLASSES: [(usize, usize); 2] = [(16 << 10, 512), (CHUNK_LEN, 24)];
 
-/// Bytes of staging memory.
+/// Blocks of staging memory, 2 GiB together: above that a copy waits for others to end.
+const BLOCKS_MAX: usize = 64;
+
+/// How long none of the copies that fill all staging memory may end: longer than kernels take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Bytes of a block of staging memory.
 pub(crate) const STAGING_LEN: usize = CLASSES[0].0 * CLASSES[0].1 + CLASSES[1].0 * CLASSES[1].1;
