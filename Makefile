@@ -23,7 +23,16 @@ NVCC_FLAGS := -std=c++17 -O2 -L$(CUDA_TOOLKIT)/lib --cudart static \
 PROGRAMS := $(basename $(notdir $(wildcard conformance/programs/*.cu conformance/programs/*.c)))
 PROGRAMS_BUILT := $(addprefix target/conformance/,$(PROGRAMS))
 
-.PHONY: help build stage toolchain programs test check bench fuzz-smoke check-abi demo install clean
+# The kernels and their checks. ARCH and OPTIONS are what `make kernels-matrix` varies.
+KERNELS := $(patsubst conformance/kernels/check_%.cu,%,\
+                      $(wildcard conformance/kernels/check_*.cu))
+ARCH ?= 80
+OPTIONS ?=
+KERNELS_FOLDER ?= target/conformance/kernels
+KERNELS_BUILT := $(addprefix $(KERNELS_FOLDER)/,$(KERNELS))
+
+.PHONY: help build stage toolchain programs kernels kernels-matrix test \
+        check bench fuzz-smoke check-abi demo install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,9 +75,22 @@ target/conformance/%: conformance/programs/%.c | $(NVCC)
 	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I$(CUDA_TOOLKIT)/include $< -o $@.new -ldl
 	@mv $@.new $@
 
+kernels: $(KERNELS_BUILT) ## compile the kernels and their checks (ARCH=80, OPTIONS=)
+
+$(KERNELS_FOLDER)/%: conformance/kernels/check_%.cu conformance/kernels/%.cu \
+                     conformance/kernels/check.h conformance/programs/proof.h | $(NVCC)
+	@echo "nvcc $* $(ARCH) $(OPTIONS)"
+	@mkdir -p $(@D)
+	@$(NVCC) -std=c++17 -O2 -L$(CUDA_TOOLKIT)/lib --cudart static $(OPTIONS) \
+	    -gencode arch=compute_$(ARCH),code=compute_$(ARCH) $< -o $@.new && mv $@.new $@
+
+kernels-matrix: ## every kernel at three architectures and three sets of options (long)
+	@conformance/kernels-matrix
+
 test: ## build everything, compile the programs, run every test; ends with "N passed, N failed"
 	@$(MAKE) build PROFILE=dev
 	@$(MAKE) programs
+	@$(MAKE) --jobs=$(shell nproc) kernels
 	@.ci/test
 
 check: ## format, lints, documentation, the tree's own rules, licences

@@ -17,7 +17,7 @@ mod world;
 pub use child::{Child, Ended, Outcome};
 pub use daemon::Daemon;
 pub use random::Random;
-pub use stage::{Library, flexdirect, library, program, root};
+pub use stage::{Library, flexdirect, kernel, library, program, root};
 pub use world::World;
 
 use std::time::Duration;

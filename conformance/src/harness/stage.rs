@@ -46,21 +46,37 @@ pub fn library(library: Library) -> PathBuf {
 /// # Panics
 /// If it is missing or old: with the command that makes it.
 pub fn program(name: &str) -> PathBuf {
-    let path = there(
-        root().join("target/conformance").join(name),
-        "make programs",
-    );
-    let sources = root().join("conformance/programs");
+    let sources = [
+        format!("programs/{name}.cu"),
+        format!("programs/{name}.c"),
+        "programs/proof.h".to_owned(),
+    ];
+    compiled(name, &sources, "make programs")
+}
+
+/// The compiled check of the kernels of `conformance/kernels/{name}.cu`, not older than its source.
+///
+/// # Panics
+/// If it is missing or old: with the command that makes it.
+pub fn kernel(name: &str) -> PathBuf {
+    let sources = [
+        format!("kernels/{name}.cu"),
+        format!("kernels/check_{name}.cu"),
+        "kernels/check.h".to_owned(),
+        "programs/proof.h".to_owned(),
+    ];
+    compiled(&format!("kernels/{name}"), &sources, "make kernels")
+}
+
+/// A file of `target/conformance` that is not older than any of its sources in `conformance`.
+fn compiled(name: &str, sources: &[String], how: &str) -> PathBuf {
+    let path = there(root().join("target/conformance").join(name), how);
     let changed = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-    for source in [
-        format!("{name}.cu"),
-        format!("{name}.c"),
-        "proof.h".to_owned(),
-    ] {
-        let source = sources.join(source);
+    for source in sources {
+        let source = root().join("conformance").join(source);
         assert!(
             changed(&source) <= changed(&path),
-            "{} is newer than {}: run `make programs`",
+            "{} is newer than {}: run `{how}`",
             source.display(),
             path.display()
         );
