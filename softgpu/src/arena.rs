@@ -9,9 +9,11 @@ use std::io;
 use std::sync::Mutex;
 
 use crate::config::PAGE_LEN;
+use crate::driver;
 use crate::exec::Memory;
 use crate::ledger::Ledger;
 use crate::raw::{Mapping, Span, lock};
+use crate::windows;
 
 /// The memory of one device, as far as this process uses it.
 #[derive(Debug)]
@@ -82,9 +84,14 @@ impl Arena {
         })
     }
 
-    /// The arena as kernels see it.
+    /// The arena alone, as kernels see it: see [`crate::context::Context::memory`].
     pub(crate) fn memory(&'static self) -> Memory {
         self.mapping.memory()
+    }
+
+    /// First address.
+    pub(crate) fn address(&self) -> u64 {
+        self.mapping.address()
     }
 
     /// Bytes of the device.
@@ -238,6 +245,17 @@ impl Arena {
         let rest = allocation.len - (address - allocation.address);
         (len as u64 <= rest).then(|| Span::new(address, len))
     }
+}
+
+/// Whether `len` bytes at `address` lie in one live range that kernels may know: an allocation of
+/// any device, host memory, a mapping.
+#[allow(dead_code, reason = "for whoever checks what kernels do")]
+pub(crate) fn is_live(address: u64, len: u64) -> bool {
+    let Some(device) = driver::device_of(address) else {
+        return windows::holds(address, len);
+    };
+    let found = device.arena.find(address);
+    found.is_some_and(|found| len <= found.len - (address - found.address))
 }
 
 /// Start and length of every allocation are multiples of this, as with NVIDIA's driver.

@@ -85,6 +85,7 @@ const VALUES: &[(Attribute, i32)] = &[
     (Attribute::CLOCK_RATE, CLOCK_KHZ),
     (Attribute::TEXTURE_ALIGNMENT, 512),
     (Attribute::GPU_OVERLAP, 1),
+    (Attribute::CAN_MAP_HOST_MEMORY, 1),
     (Attribute::MAXIMUM_TEXTURE1D_WIDTH, 131_072),
     (Attribute::MAXIMUM_TEXTURE2D_WIDTH, 131_072),
     (Attribute::MAXIMUM_TEXTURE2D_HEIGHT, 65_536),
@@ -158,6 +159,8 @@ const VALUES: &[(Attribute, i32)] = &[
         REGISTERS.cast_signed(),
     ),
     (Attribute::SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO, 2),
+    (Attribute::CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 1),
+    (Attribute::HOST_REGISTER_SUPPORTED, 1),
     (
         Attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
         SHARED_LEN_OPT_IN.cast_signed(),
@@ -221,7 +224,6 @@ mod tests {
         for name in [
             Attribute::MANAGED_MEMORY,
             Attribute::PAGEABLE_MEMORY_ACCESS,
-            Attribute::CAN_MAP_HOST_MEMORY,
             Attribute::MEMORY_POOLS_SUPPORTED,
             Attribute::COOPERATIVE_LAUNCH,
             Attribute::CLUSTER_LAUNCH,

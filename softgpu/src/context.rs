@@ -16,9 +16,10 @@ use flexdirect_wire::abi::{CuContext, CuError, CuResult, CuStream};
 
 use crate::device::Device;
 use crate::driver::{self, CONTEXTS, EVENTS, LIBRARIES, MODULES, STREAMS};
+use crate::exec::Memory;
 use crate::raw::{self, lock};
 use crate::stream::Stream;
-use crate::{export, module};
+use crate::{export, module, windows};
 
 use streams::Streams;
 
@@ -93,6 +94,13 @@ impl Context {
     /// Its device.
     pub(crate) fn device(&self) -> &'static Device {
         &driver::devices()[self.device]
+    }
+
+    /// What its kernels reach: its device's arena and the windows that are open by now.
+    pub(crate) fn memory(&self) -> Memory {
+        let device = self.device();
+        let windows = windows::snapshot(device.ordinal, 0);
+        device.arena.memory().with_windows(windows)
     }
 
     /// Its flags.

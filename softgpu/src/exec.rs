@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Nothing here knows contexts, streams or allocations: memory is one contiguous arena of this
-//! process ([`Memory`]), and a global device address is the host address within it.
+//! process ([`Memory`]) with [`Windows`] beside it, and a global device address is the host address
+//! within it.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -59,7 +60,7 @@ mod warp_sync;
 
 pub use fault::{Fault, Place};
 pub use launch::{Launch, run};
-pub use memory::Memory;
+pub use memory::{Memory, Windows};
 pub use program::{
     DecodeError, Global, GlobalSpace, Kernel, LinkError, Parameter, Program, Relocation,
 };

@@ -41,3 +41,4 @@ pub mod ptx;
 mod raw;
 mod stream;
 mod table;
+mod windows;

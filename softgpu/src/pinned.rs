@@ -1,13 +1,15 @@
-//! Pinned host memory: pages that copies may read and write while the program goes on.
+//! Pinned host memory: pages that copies and kernels may read and write while the program goes on.
 //!
 //! To a CPU all memory is the same; what counts is that the driver knows these ranges, so that an
-//! asynchronous copy from or to them really is one.
+//! asynchronous copy from or to them really is one, and kernels reach them at the same address
+//! (unified addressing). Registered ranges are the application's own memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::config::PAGE_LEN;
-use crate::raw::{Mapping, lock};
+use crate::raw::{self, Mapping, lock};
+use crate::windows::{self, EVERY_DEVICE, Window};
 
 /// The pinned ranges of the process.
 #[derive(Debug, Default)]
@@ -22,8 +24,10 @@ pub(crate) struct PinnedRange {
     pub(crate) address: u64,
     /// Bytes asked for.
     pub(crate) len: u64,
-    /// CU_MEMHOSTALLOC_* flags.
+    /// CU_MEMHOSTALLOC_* flags; those of CU_MEMHOSTREGISTER_* have the same numbers.
     pub(crate) flags: u32,
+    /// Whether the memory is the application's.
+    pub(crate) is_registered: bool,
     /// Number of the context that owns it.
     pub(crate) context: u64,
     /// Device of that context, as seen.
@@ -34,7 +38,16 @@ pub(crate) struct PinnedRange {
 #[derive(Debug)]
 pub(crate) struct Range {
     about: PinnedRange,
-    _mapping: Mapping,
+    _mapping: Option<Mapping>,
+}
+
+/// Why memory is not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// Some of it is pinned already.
+    Known,
+    /// Not all of it is memory that can be read and written.
+    Unmapped,
 }
 
 impl Pinned {
@@ -44,22 +57,72 @@ impl Pinned {
         let mapping = Mapping::new(usize::try_from(len).ok()?, 0).ok()?;
         let address = mapping.address();
         let about = PinnedRange { address, ..about };
-        let range = Range {
+        let range = Arc::new(Range {
             about,
-            _mapping: mapping,
+            _mapping: Some(mapping),
+        });
+        let window = Window {
+            len,
+            devices: EVERY_DEVICE,
+            keep: Some(range.clone()),
         };
-        lock(&self.ranges).insert(address, Arc::new(range));
+        lock(&self.ranges).insert(address, range);
+        windows::open(address, window);
         Some(address)
     }
 
-    /// Frees the range that starts at `address`; false if none does.
-    pub(crate) fn free(&self, address: u64) -> bool {
-        lock(&self.ranges).remove(&address).is_some()
+    /// Takes memory of the application in. The application keeps it mapped until it is
+    /// unregistered.
+    ///
+    /// # Errors
+    /// [`Unfit`].
+    pub(crate) fn register(&self, about: PinnedRange) -> Result<(), Unfit> {
+        if !raw::is_writable(about.address, about.len) {
+            return Err(Unfit::Unmapped);
+        }
+        let mut ranges = lock(&self.ranges);
+        let end = about.address + about.len;
+        let before = ranges.range(..end).next_back();
+        if before.is_some_and(|(start, range)| start + range.about.len > about.address) {
+            return Err(Unfit::Known);
+        }
+        let range = Range {
+            about,
+            _mapping: None,
+        };
+        ranges.insert(about.address, Arc::new(range));
+        let window = Window {
+            len: about.len,
+            devices: EVERY_DEVICE,
+            keep: None,
+        };
+        windows::open(about.address, window);
+        Ok(())
     }
 
-    /// Frees all that a context owns.
+    /// Takes the range that starts at `address` out; false if none does. Kernels and copies that
+    /// have begun may still use it: memory of the driver stays for them, for registered memory the
+    /// caller waits.
+    pub(crate) fn free(&self, address: u64) -> bool {
+        let mut ranges = lock(&self.ranges);
+        let found = ranges.remove(&address);
+        if found.is_some() {
+            windows::close(address);
+        }
+        found.is_some()
+    }
+
+    /// Takes out all that a context owns.
     pub(crate) fn free_context(&self, context: u64) {
-        lock(&self.ranges).retain(|_, range| range.about.context != context);
+        let mut ranges = lock(&self.ranges);
+        let (owned, others) = std::mem::take(&mut *ranges)
+            .into_iter()
+            .partition(|(_, range)| range.about.context == context);
+        *ranges = others;
+        let owned: BTreeMap<u64, Arc<Range>> = owned;
+        for &address in owned.keys() {
+            windows::close(address);
+        }
     }
 
     /// The range that `address` lies in.
@@ -92,6 +155,7 @@ mod tests {
             address: 0,
             len: 100,
             flags: 4,
+            is_registered: false,
             context: 1,
             device: 0,
         };
@@ -112,5 +176,36 @@ mod tests {
                 })
                 .is_none()
         );
+    }
+
+    #[test]
+    fn memory_is_registered_once() {
+        let pinned = Pinned::default();
+        let mapping = Mapping::new(1 << 16, 0).unwrap();
+        let about = PinnedRange {
+            address: mapping.address() + 100,
+            len: 1000,
+            flags: 0,
+            is_registered: true,
+            context: 1,
+            device: 0,
+        };
+        let at = |offset: u64, len| PinnedRange {
+            address: mapping.address() + offset,
+            len,
+            ..about
+        };
+        assert_eq!(pinned.register(about), Ok(()));
+        assert!(windows::holds(about.address, 1000));
+        assert_eq!(pinned.register(about), Err(Unfit::Known));
+        assert_eq!(pinned.register(at(0, 101)), Err(Unfit::Known));
+        assert_eq!(pinned.register(at(1099, 1)), Err(Unfit::Known));
+        assert_eq!(pinned.register(at(1100, 1)), Ok(()), "right behind it");
+        assert_eq!(pinned.register(at(0, 100)), Ok(()), "right before it");
+        assert_eq!(pinned.register(at(1 << 15, 1 << 40)), Err(Unfit::Unmapped));
+        assert!(pinned.free(about.address));
+        assert!(!windows::holds(about.address, 1));
+        pinned.free_context(1);
+        assert!(!windows::holds(mapping.address(), 1));
     }
 }

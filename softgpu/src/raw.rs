@@ -19,6 +19,10 @@ use flexdirect_wire::abi::{CuLaunchAttribute, CuLaunchConfig, CuUuid};
 
 use crate::exec::Memory;
 
+mod pages;
+
+pub(crate) use pages::{is_writable, windows};
+
 /// A mapping of this process, unmapped with the value.
 #[derive(Debug)]
 pub(crate) struct Mapping {

@@ -120,7 +120,7 @@ fn run_all(program: &Program) {
                 block: [40, 1, 1],
                 dynamic_shared_bytes: 256,
                 parameters: &parameters,
-                memory,
+                memory: memory.clone(),
                 globals: &|_| Some(base),
                 workers: 1,
                 cancel,

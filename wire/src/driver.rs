@@ -351,10 +351,12 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         pdptr: *mut CuDevicePtr, handle: CuIpcMemHandle, flags: u32,
     ) since 11000;
     0x0360 absent never fn cuIpcCloseMemHandle(dptr: CuDevicePtr) since 4010;
-    0x0368 absent never fn cuMemHostRegister_v2(
+    /// Pins memory of the application.
+    0x0368 soft never fn cuMemHostRegister_v2(
         p: *mut c_void, bytesize: usize, flags: u32,
     ) since 6050;
-    0x0370 absent never fn cuMemHostUnregister(p: *mut c_void) since 4000;
+    /// Gives pinned memory of the application back.
+    0x0370 soft never fn cuMemHostUnregister(p: *mut c_void) since 4000;
     /// Copies between any two addresses; becomes the call that fits them.
     0x0378 local never fn cuMemcpy(
         dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize,

@@ -41,11 +41,11 @@ impl Place {
         Ok(Self::Pageable(span))
     }
 
-    /// Of a `CUdeviceptr` that must be one.
+    /// Of a `CUdeviceptr` that must be one: device memory, or what kernels reach beside it.
     pub(super) fn device(address: CuDevicePtr, len: usize) -> Result<Self, CuError> {
         match Self::new(address.0, len)? {
-            place @ Self::Device(_) => Ok(place),
-            Self::Pinned(..) | Self::Pageable(_) => Err(CuError::INVALID_VALUE),
+            place @ (Self::Device(_) | Self::Pinned(..)) => Ok(place),
+            Self::Pageable(_) => Err(CuError::INVALID_VALUE),
         }
     }
 
@@ -236,10 +236,12 @@ fn fill(dst: CuDevicePtr, element: &[u8], count: usize, stream: CuStream) -> CuR
     if len == 0 {
         return Ok(());
     }
-    let span = Place::device(dst, len)?.span();
+    let place = Place::device(dst, len)?;
+    let (span, held) = (place.span(), place.held());
     let pattern = element.to_vec();
     let work = move || {
         span.fill(&pattern);
+        drop(held);
         Ok(())
     };
     context.submit(&stream, None, Work::Execute(Box::new(work)))

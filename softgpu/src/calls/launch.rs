@@ -118,7 +118,7 @@ pub(crate) fn prepare(
             block: shape.block,
             dynamic_shared_bytes: shape.shared_len,
             parameters: &parameters,
-            memory: device.arena.memory(),
+            memory: owner.memory(),
             globals: &|name| module.globals.get(name).map(|global| global.0),
             workers: device.multiprocessors,
             cancel: &owner.cancel,

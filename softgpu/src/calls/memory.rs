@@ -1,4 +1,4 @@
-//! Device memory and pinned host memory.
+//! Device memory, pinned and registered host memory.
 
 use std::ffi::c_void;
 
@@ -9,7 +9,7 @@ use crate::arena::Purpose;
 use crate::attributes::{PITCH_ALIGNMENT, PITCH_MAX};
 use crate::context::{self, Context};
 use crate::driver;
-use crate::pinned::PinnedRange;
+use crate::pinned::{PinnedRange, Unfit};
 
 pub(crate) fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> CuResult {
     let context = context::current()?;
@@ -119,6 +119,7 @@ pub(crate) fn cuMemHostAlloc(pp: Out<*mut c_void>, bytesize: usize, flags: u32) 
         address: 0,
         len: bytesize as u64,
         flags,
+        is_registered: false,
         context: context.id,
         device: i32::try_from(context.device().ordinal).unwrap_or(i32::MAX),
     };
@@ -133,19 +134,72 @@ pub(crate) fn cuMemFreeHost(p: *mut c_void) -> CuResult {
     context::current()?;
     let address = p.addr() as u64;
     let found = driver::pinned().find(address);
-    if found.is_none_or(|range| range.address != address) {
+    if found.is_none_or(|range| range.address != address || range.is_registered) {
         return Err(CuError::INVALID_VALUE);
     }
-    for context in driver::contexts() {
-        context.drain();
-    }
+    drain_all();
     if !driver::pinned().free(address) {
         return Err(CuError::INVALID_VALUE);
     }
     Ok(())
 }
 
-/// Kernels cannot reach host memory, as the attribute CAN_MAP_HOST_MEMORY says.
+/// Waits for all work of all contexts.
+pub(crate) fn drain_all() {
+    for context in driver::contexts() {
+        context.drain();
+    }
+}
+
+pub(crate) fn cuMemHostRegister_v2(p: *mut c_void, bytesize: usize, flags: u32) -> CuResult {
+    let context = context::current()?;
+    if p.is_null() || bytesize == 0 || flags & !REGISTER_FLAGS != 0 {
+        return Err(CuError::INVALID_VALUE);
+    }
+    if flags & (REGISTER_IO_MEMORY | REGISTER_READ_ONLY) != 0 {
+        // As the attribute READ_ONLY_HOST_REGISTER_SUPPORTED says.
+        return Err(CuError::NOT_SUPPORTED);
+    }
+    let address = p.expose_provenance() as u64;
+    if driver::device_of(address).is_some() {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let about = PinnedRange {
+        address,
+        len: bytesize as u64,
+        flags,
+        is_registered: true,
+        context: context.id,
+        device: i32::try_from(context.device().ordinal).unwrap_or(i32::MAX),
+    };
+    driver::pinned()
+        .register(about)
+        .map_err(|unfit| match unfit {
+            Unfit::Known => CuError::HOST_MEMORY_ALREADY_REGISTERED,
+            Unfit::Unmapped => CuError::INVALID_VALUE,
+        })
+}
+
+/// Waits for all work, for some of it may use the memory, which is the application's again then.
+pub(crate) fn cuMemHostUnregister(p: *mut c_void) -> CuResult {
+    context::current()?;
+    if p.is_null() {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let address = p.addr() as u64;
+    let found = driver::pinned().find(address);
+    if found.is_none_or(|range| range.address != address || !range.is_registered) {
+        return Err(CuError::HOST_MEMORY_NOT_REGISTERED);
+    }
+    // First no kernel finds it any more, then those that had found it end.
+    if !driver::pinned().free(address) {
+        return Err(CuError::HOST_MEMORY_NOT_REGISTERED);
+    }
+    drain_all();
+    Ok(())
+}
+
+/// The same address, for kernels reach all pinned memory at its own (unified addressing).
 pub(crate) fn cuMemHostGetDevicePointer_v2(
     pdptr: Out<CuDevicePtr>,
     p: *mut c_void,
@@ -153,10 +207,11 @@ pub(crate) fn cuMemHostGetDevicePointer_v2(
 ) -> CuResult {
     context::current()?;
     not_null(pdptr)?;
-    if flags != 0 || driver::pinned().find(p.addr() as u64).is_none() {
+    let address = p.addr() as u64;
+    if flags != 0 || driver::pinned().find(address).is_none() {
         return Err(CuError::INVALID_VALUE);
     }
-    Err(CuError::NOT_SUPPORTED)
+    pdptr.write(CuDevicePtr(address))
 }
 
 pub(crate) fn cuMemHostGetFlags(flags: Out<u32>, p: *mut c_void) -> CuResult {
@@ -167,3 +222,7 @@ pub(crate) fn cuMemHostGetFlags(flags: Out<u32>, p: *mut c_void) -> CuResult {
 
 /// CU_MEMHOSTALLOC_PORTABLE, _DEVICEMAP and _WRITECOMBINED.
 const HOST_FLAGS: u32 = 7;
+/// CU_MEMHOSTREGISTER_PORTABLE, _DEVICEMAP, _IOMEMORY and _READ_ONLY.
+const REGISTER_FLAGS: u32 = 15;
+const REGISTER_IO_MEMORY: u32 = 4;
+const REGISTER_READ_ONLY: u32 = 8;

@@ -101,9 +101,10 @@ fn write(
         } else {
             TYPE_HOST
         }),
-        DEVICE_POINTER if known.is_device => long(address),
+        // Host memory that the driver knows is reached at its own address.
+        DEVICE_POINTER => long(address),
         HOST_POINTER if !known.is_device => long(address),
-        DEVICE_POINTER | HOST_POINTER | P2P_TOKENS | MAPPING_SIZE | MAPPING_BASE => {
+        HOST_POINTER | P2P_TOKENS | MAPPING_SIZE | MAPPING_BASE => {
             return Err(CuError::INVALID_VALUE);
         }
         SYNC_MEMOPS | IS_MANAGED | IS_IPC_CAPABLE | IS_RDMA_CAPABLE | IS_HW_DECOMPRESS => {

@@ -53,7 +53,7 @@ impl<'l> Block<'l> {
             code.dynamic_shared_offset as usize + launch.dynamic_shared_bytes as usize;
         let rows = code.functions[0].rows as usize;
         let spaces = Spaces {
-            memory: launch.memory,
+            memory: launch.memory.clone(),
             shared: vec![0; shared_bytes],
             local: vec![0; local_bytes * warps * LANES],
             local_bytes,

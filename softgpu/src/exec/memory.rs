@@ -1,20 +1,92 @@
 //! The arena that kernels read and write: the only place of the interpreter that touches raw
 //! memory.
 //!
+//! Beside the arena there may be windows: host memory, mappings, other devices' memory. An address
+//! in the arena costs what it costs without them; only one outside of it is looked up.
+//!
 //! Kernels, host threads and copies use the same bytes at the same time, ordered by CUDA's rules
 //! and not by Rust's. So every access here is a relaxed atomic of its size on an address that was
 //! checked against the arena's bounds and the size's alignment; no reference is ever formed over
 //! the arena.
 
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::LANES;
 
-/// A contiguous range of memory of this process that kernels may touch. A copy of base and length.
-#[derive(Debug, Clone, Copy)]
+/// A contiguous range of memory of this process that kernels may touch, and windows beside it.
+#[derive(Debug)]
 pub struct Memory {
     base: u64,
     length: u64,
+    windows: Option<Arc<Windows>>,
+    /// The window that was used last: whoever uses one uses it again.
+    last: AtomicUsize,
+}
+
+/// Ranges outside the arena that kernels may touch, too, and what keeps them mapped.
+#[derive(Debug, Default)]
+pub struct Windows {
+    /// First address and length of each, by address, none overlapping another.
+    ranges: Vec<(u64, u64)>,
+    _keep: Vec<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Windows {
+    /// The ranges (first address, length in bytes) in any order; what `keep` holds lives as long as
+    /// this. Neighbours become one range.
+    ///
+    /// # Safety
+    /// Each range must stay mapped, readable and writable as long as this value lives or until no
+    /// launch uses it, its provenance must be exposed, and everything else that touches it
+    /// meanwhile must do so by atomic, volatile or foreign accesses.
+    #[must_use]
+    pub unsafe fn new(mut ranges: Vec<(u64, u64)>, keep: Vec<Arc<dyn Any + Send + Sync>>) -> Self {
+        ranges.retain(|&(address, length)| {
+            // What wraps, or is no address of a program, is no range.
+            length > 0 && address >= 4096 && length <= 1 << 47 && address <= (1 << 47) - length
+        });
+        ranges.sort_unstable();
+        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
+        for (address, length) in ranges {
+            match merged.last_mut() {
+                Some(last) if last.0 + last.1 >= address => {
+                    last.1 = last.1.max(address + length - last.0);
+                }
+                _ => merged.push((address, length)),
+            }
+        }
+        Self {
+            ranges: merged,
+            _keep: keep,
+        }
+    }
+
+    /// Index of the range that holds `size` bytes at `address`.
+    fn find(&self, address: u64, size: u64, hint: usize) -> Option<usize> {
+        let holds = |&(start, length): &(u64, u64)| {
+            let offset = address.wrapping_sub(start);
+            offset < length && length - offset >= size
+        };
+        if self.ranges.get(hint).is_some_and(holds) {
+            return Some(hint);
+        }
+        let after = self.ranges.partition_point(|range| range.0 <= address);
+        let index = after.checked_sub(1)?;
+        self.ranges.get(index).is_some_and(holds).then_some(index)
+    }
+}
+
+impl Clone for Memory {
+    fn clone(&self) -> Self {
+        Self {
+            base: self.base,
+            length: self.length,
+            windows: self.windows.clone(),
+            last: AtomicUsize::new(self.last.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 /// What is wrong with an address.
@@ -42,7 +114,19 @@ impl Memory {
             base >= 4096 && length <= 1 << 47 && base <= (1 << 47) - length,
             "arena range"
         );
-        Self { base, length }
+        Self {
+            base,
+            length,
+            windows: None,
+            last: AtomicUsize::new(0),
+        }
+    }
+
+    /// The same with windows beside the arena.
+    #[must_use]
+    pub fn with_windows(mut self, windows: Arc<Windows>) -> Self {
+        self.windows = (!windows.ranges.is_empty()).then_some(windows);
+        self
     }
 
     /// First address.
@@ -65,9 +149,22 @@ impl Memory {
         offset < self.length && self.length - offset >= size
     }
 
+    /// The window that holds `size` bytes at `address`.
+    #[cold]
+    #[inline(never)]
+    fn window(&self, address: u64, size: u64) -> Option<(u64, u64)> {
+        let windows = self.windows.as_ref()?;
+        let hint = self.last.load(Ordering::Relaxed);
+        let index = windows.find(address, size, hint)?;
+        if index != hint {
+            self.last.store(index, Ordering::Relaxed);
+        }
+        windows.ranges.get(index).copied()
+    }
+
     #[inline(always)]
     fn check(&self, address: u64, size: u64) -> Result<(), Bad> {
-        if !self.holds(address, size) {
+        if !self.holds(address, size) && self.window(address, size).is_none() {
             return Err(Bad::Address);
         }
         if address & (size - 1) == 0 {
@@ -166,19 +263,32 @@ impl Memory {
         true
     }
 
-    /// One pass without branches, so that it vectorises.
     #[inline(always)]
     fn all_good(&self, addresses: &[u64; LANES], size: u64) -> bool {
-        if self.length < size {
-            return false;
-        }
-        let last = self.length - size;
-        let mut bad = false;
-        for &address in addresses {
-            bad |= address.wrapping_sub(self.base) > last || address & (size - 1) != 0;
-        }
-        !bad
+        all_within(self.base, self.length, addresses, size) || self.all_windowed(addresses, size)
     }
+
+    /// Whether all lie in the window of the first.
+    #[cold]
+    #[inline(never)]
+    fn all_windowed(&self, addresses: &[u64; LANES], size: u64) -> bool {
+        let window = self.window(addresses[0], size);
+        window.is_some_and(|(start, length)| all_within(start, length, addresses, size))
+    }
+}
+
+/// One pass without branches, so that it vectorises.
+#[inline(always)]
+fn all_within(start: u64, length: u64, addresses: &[u64; LANES], size: u64) -> bool {
+    if length < size {
+        return false;
+    }
+    let last = length - size;
+    let mut bad = false;
+    for &address in addresses {
+        bad |= address.wrapping_sub(start) > last || address & (size - 1) != 0;
+    }
+    !bad
 }
 
 // SAFETY contract of the four: `address` lies in a mapped range with exposed provenance, aligned.
@@ -249,5 +359,53 @@ mod tests {
         let memory = arena(&mut words);
         assert_eq!(memory.update(memory.base(), 4, |old| old + 1), Ok(5));
         assert_eq!(memory.load(memory.base(), 8), Ok(6));
+    }
+
+    #[test]
+    fn windows_are_a_second_chance() {
+        let (mut words, mut near, mut far) = ([1u64; 4], [0u64; 16], [5u64; 16]);
+        let range = |words: &mut [u64]| {
+            let start = words.as_mut_ptr().expose_provenance() as u64;
+            (start, size_of_val(words) as u64)
+        };
+        let (first, second) = (range(&mut near), range(&mut far));
+        let beyond = (u64::MAX - 7, 8);
+        // SAFETY: the arrays outlive the launch-less use here and nothing else touches them.
+        let windows = unsafe { Windows::new(vec![second, first, beyond], Vec::new()) };
+        let memory = arena(&mut words).with_windows(Arc::new(windows));
+        for start in [first.0, second.0, first.0, memory.base()] {
+            assert_eq!(memory.store(start + 8, 8, start), Ok(()));
+            assert_eq!(memory.load(start + 8, 8), Ok(start));
+            assert_eq!(memory.load(start + 10, 4), Err(Bad::Alignment));
+        }
+        let end = first.0.max(second.0) + 128;
+        assert_eq!(memory.load(end, 1), Err(Bad::Address));
+        assert_eq!(memory.load(first.0.min(second.0) - 1, 1), Err(Bad::Address));
+        assert_eq!(memory.load(u64::MAX - 7, 8), Err(Bad::Address));
+        assert_eq!(memory.update(second.0, 4, |old| old + 1), Ok(5));
+        let mut addresses = [0u64; LANES];
+        for (lane, address) in addresses.iter_mut().enumerate() {
+            *address = second.0 + 4 * lane as u64;
+        }
+        let mut row = [0; LANES];
+        assert!(memory.load_words(&addresses, &mut row));
+        assert_eq!(row[..2], [6, 0]);
+        addresses[7] = first.0;
+        let straddles = first.0 + 128 == second.0 || second.0 + 128 == first.0;
+        assert_eq!(
+            memory.store_words(&addresses, &row),
+            straddles,
+            "not one window"
+        );
+    }
+
+    #[test]
+    fn neighbouring_windows_are_one() {
+        let ranges = vec![(8192, 4096), (4096, 4096), (20480, 4096), (0, 4), (5, 0)];
+        // SAFETY: only looked up in.
+        let windows = unsafe { Windows::new(ranges, Vec::new()) };
+        assert_eq!(windows.ranges, [(4096, 8192), (20480, 4096)]);
+        assert_eq!(windows.find(8190, 4, 7), Some(0));
+        assert_eq!(windows.find(12286, 4, 0), None);
     }
 }
