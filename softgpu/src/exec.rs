@@ -40,6 +40,7 @@ mod half;
 )]
 mod lanes;
 mod launch;
+mod matrix;
 #[expect(
     unsafe_code,
     reason = "kernels and host threads share the arena by CUDA's rules"

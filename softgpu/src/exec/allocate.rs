@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::code::{
-    Address, BarrierKind, Base, Callee, Instruction, Op, Predicate, Slot, Source, Target,
+    Address, BarrierKind, Base, Callee, Instruction, Op, Operation, Predicate, Slot, Source, Target,
 };
 
 /// What a function needs of the register files.
@@ -444,8 +444,18 @@ impl Walk<'_> {
                 self.target(&mut sync.target);
                 self.target(&mut sync.second);
             }
+            Op::Matrix(matrix) => self.operation(matrix),
             _ => {}
         }
+    }
+
+    fn operation<K>(&mut self, operation: &mut Operation<K>) {
+        let addresses = operation.addresses.iter_mut().flatten();
+        addresses.for_each(|address| self.address(address));
+        let sources = operation.sources.iter_mut();
+        sources.for_each(|source| self.source(source));
+        let targets = operation.targets.iter_mut();
+        targets.for_each(|target| self.target(target));
     }
 
     fn outcome(&mut self, outcome: &mut super::code::Outcome) {

@@ -15,6 +15,7 @@ impl Warp {
         match op {
             Op::Barrier(barrier) => return self.barrier(env, barrier, mask),
             Op::WarpSync(sync) => return self.warp_sync(env, sync, mask),
+            Op::Matrix(matrix) => return self.matrix_sync(env, matrix, mask),
             _ if mask == 0 => self.pc += 1,
             Op::Exit => self.exit(env, mask),
             Op::Return => self.give_back(env, mask),

@@ -8,6 +8,7 @@ use super::lanes::{
     Compare32, Compare64, Map32x1, Map32x2, Map32x3, Map64x1, Map64x2, Map64x3, Narrow1, Shift64,
     Widen1, Widen2, Widen3,
 };
+use super::matrix::MatrixKind;
 use super::program::Parameter;
 
 /// A row of the word or long-word file.
@@ -115,6 +116,8 @@ pub(super) enum Op {
     Breakpoint,
     Barrier(Box<Barrier>),
     WarpSync(Box<WarpSync>),
+    /// What a whole warp does with matrices.
+    Matrix(Box<Operation<MatrixKind>>),
     ActiveMask(Slot),
     /// A hint that other threads should run now (`nanosleep`).
     Yield,
@@ -260,6 +263,15 @@ pub(super) struct AsyncCopy {
     pub(super) size: u32,
     /// Bytes to copy before zeros are filled in, if given.
     pub(super) valid: Option<Source>,
+}
+
+/// An instruction of a kind of its own, with as many operands as it likes.
+#[derive(Debug)]
+pub(super) struct Operation<K> {
+    pub(super) kind: K,
+    pub(super) addresses: [Option<Address>; 3],
+    pub(super) targets: Vec<Target>,
+    pub(super) sources: Vec<Source>,
 }
 
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod access;
 mod arithmetic;
 mod flow;
 mod half;
+mod matrix;
 mod moves;
 mod operand;
 mod scope;

@@ -359,6 +359,7 @@ impl Op {
                 | Self::Trap
                 | Self::Barrier(_)
                 | Self::WarpSync(_)
+                | Self::Matrix(_)
                 | Self::Yield
         )
     }

@@ -17,12 +17,28 @@ impl Warp {
         sync: &WarpSync,
         mask: u32,
     ) -> Result<(), Trouble> {
-        if mask == 0 {
-            self.pc += 1;
+        if mask != 0 && matches!(sync.kind, WarpSyncKind::Barrier) {
+            self.meet(env, sync, mask);
             return Ok(());
         }
-        if matches!(sync.kind, WarpSyncKind::Barrier) {
-            self.meet(env, sync, mask);
+        let members = |warp: &Self, env: &Env<'_>, present| warp.members(env, sync, present);
+        self.gather(env, mask, members, |warp, env, members, ready| {
+            warp.perform(env, sync, members, ready);
+            Ok(())
+        })
+    }
+
+    /// Does something for the lanes whose fellow members (`members_of` the lanes that are here)
+    /// are all here; the others wait. `perform` is given the members and the lanes to do it for.
+    pub(super) fn gather(
+        &mut self,
+        env: &mut Env<'_>,
+        mask: u32,
+        members_of: impl FnOnce(&Self, &Env<'_>, u32) -> Words,
+        perform: impl FnOnce(&mut Self, &mut Env<'_>, &Words, u32) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        if mask == 0 {
+            self.pc += 1;
             return Ok(());
         }
         let here = (self.pc as u32, self.registers.base as u32);
@@ -30,7 +46,7 @@ impl Warp {
             .filter(|&lane| (self.places[lane], self.frames[lane]) == here)
             .fold(0, with_lane);
         let present = mask | waiting;
-        let members = self.members(env, sync, present);
+        let members = members_of(self, env, present);
         let force = std::mem::take(&mut self.force);
         let ready = if force {
             mask
@@ -40,7 +56,7 @@ impl Warp {
                 .fold(0, with_lane)
         };
         if ready != 0 {
-            self.perform(env, sync, &members, ready);
+            perform(self, env, &members, ready)?;
         }
         self.pc += 1;
         if ready == mask && waiting & ready == 0 {

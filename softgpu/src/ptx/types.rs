@@ -110,7 +110,8 @@ impl Space {
         Some(match word {
             "global" => Self::Global,
             "const" => Self::Const,
-            "shared" | "shared::cta" => Self::Shared,
+            // A cluster is one block here.
+            "shared" | "shared::cta" | "shared::cluster" => Self::Shared,
             "local" => Self::Local,
             "param" | "param::entry" | "param::func" => Self::Param,
             _ => return None,

@@ -217,7 +217,7 @@ impl Builder<'_> {
 }
 
 /// The first space named by the modifiers.
-fn space(one: &One<'_>) -> Space {
+pub(super) fn space(one: &One<'_>) -> Space {
     one.words
         .iter()
         .find_map(|word| Space::from_word(word))

@@ -56,6 +56,7 @@ impl Builder<'_> {
         };
         let known = self.flow(frame, &one)?
             || self.sync(frame, &one)?
+            || self.matrix(frame, &one)?
             || self.access(frame, &one)?
             || self.moves(frame, &one)?
             || self.arithmetic(frame, &one)?;
