@@ -173,6 +173,8 @@ const VALUES: &[(Attribute, i32)] = &[
         Attribute::RESERVED_SHARED_MEMORY_PER_BLOCK,
         SHARED_LEN_RESERVED.cast_signed(),
     ),
+    (Attribute::CAN_USE_64_BIT_STREAM_MEM_OPS, 1),
+    (Attribute::CAN_USE_STREAM_WAIT_VALUE_NOR, 1),
     // No NUMA node, in the convention of these two (CU_DEVICE_NUMA_CONFIG_NONE is 0).
     (Attribute::NUMA_ID, -1),
     (Attribute::HOST_NUMA_ID, -1),

@@ -18,6 +18,8 @@ mod module;
 mod peer;
 mod pointer;
 mod stream;
+mod stream_attributes;
+mod stream_work;
 
 pub(crate) use context::*;
 pub(crate) use copy::*;
@@ -32,6 +34,8 @@ pub(crate) use module::*;
 pub(crate) use peer::*;
 pub(crate) use pointer::*;
 pub(crate) use stream::*;
+pub(crate) use stream_attributes::*;
+pub(crate) use stream_work::*;
 
 use flexdirect_wire::abi::{CuError, CuResult, Out};
 

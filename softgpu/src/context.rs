@@ -172,6 +172,11 @@ impl Context {
         life
     }
 
+    /// Whether it is being cleared: what its streams wait for in vain is not waited for.
+    pub(crate) fn is_ending(&self) -> bool {
+        lock(&self.life).ending.is_some()
+    }
+
     fn end(self: &Arc<Self>, mut life: MutexGuard<'_, Life>, at_once: bool) {
         let outer = life.ending.replace(thread::current().id());
         drop(life);
@@ -188,10 +193,7 @@ impl Context {
         for stream in STREAMS.filter(|stream| self.owns(stream)) {
             STREAMS.remove(stream.handle.0);
         }
-        let streams = std::mem::take(&mut *lock(&self.streams));
-        for stream in streams.legacy.iter().chain(&streams.others) {
-            stream.close();
-        }
+        self.close_streams();
         for event in EVENTS.filter(|event| event.context == self.id) {
             EVENTS.remove(event.handle.0);
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use flexdirect_wire::abi::{CuDevice, CuError};
 
+use crate::callback;
 use crate::config::Config;
 use crate::context::Context;
 use crate::device::{Device, machine_number, uuid, uuid_text};
@@ -91,8 +92,11 @@ pub(crate) fn devices() -> &'static [Device] {
 /// Whether calls may be made.
 ///
 /// # Errors
-/// NOT_INITIALIZED before cuInit and in the child of a fork.
+/// NOT_INITIALIZED before cuInit and in the child of a fork, NOT_PERMITTED in a host function.
 pub(crate) fn check() -> Result<(), CuError> {
+    if callback::is_running() {
+        return Err(CuError::NOT_PERMITTED);
+    }
     if DEVICES.get().is_none() || raw::is_forked() {
         return Err(CuError::NOT_INITIALIZED);
     }

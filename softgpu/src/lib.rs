@@ -15,6 +15,7 @@
 
 mod arena;
 mod attributes;
+mod callback;
 mod calls;
 mod config;
 mod context;
@@ -41,4 +42,5 @@ pub mod ptx;
 mod raw;
 mod stream;
 mod table;
+mod values;
 mod windows;

@@ -5,6 +5,7 @@
 //! application's pointers are taken at its word for the time of a call, as the driver API has it;
 //! what must be checked (device addresses) is checked before a [`Span`] is made of it.
 
+mod host;
 pub(crate) mod structs;
 
 use std::ffi::{CStr, c_char, c_void};
@@ -21,6 +22,7 @@ use crate::exec::Memory;
 
 mod pages;
 
+pub(crate) use host::*;
 pub(crate) use pages::{is_writable, windows};
 
 /// A mapping of this process, unmapped with the value.

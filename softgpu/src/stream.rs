@@ -8,11 +8,11 @@
 //! A caller that waits for its job anyway executes it itself when nothing is before it: no thread
 //! has to wake up for a synchronous copy.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use flexdirect_wire::abi::{CuError, CuResult, CuStream};
+use flexdirect_wire::abi::{CuError, CuResult, CuStream, CuStreamAttrValue};
 
 use crate::context::Context;
 use crate::event::Moment;
@@ -31,6 +31,8 @@ pub(crate) struct Stream {
     pub(crate) priority: i32,
     /// Its context, for queries.
     pub(crate) context: Weak<Context>,
+    /// Those that were set, by CUlaunchAttributeID.
+    pub(crate) attributes: Mutex<BTreeMap<u32, CuStreamAttrValue>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -82,6 +84,8 @@ pub(crate) enum Wait {
 /// What a job does. A failure poisons the context; in a poisoned context nothing is executed, but
 /// records still happen, for somebody may wait for them.
 pub(crate) enum Work {
+    /// Told whether the context is poisoned, and executed all the same.
+    Always(Box<dyn FnOnce(CuResult) + Send>),
     /// Memory or kernel work.
     Execute(Box<dyn FnOnce() -> CuResult + Send>),
     /// Marks an event as reached.
@@ -108,6 +112,7 @@ impl Stream {
             kind,
             priority,
             context,
+            attributes: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -230,6 +235,11 @@ impl Stream {
                 if let (Err(error), Some(context)) = (result, context) {
                     context.poison(error);
                 }
+            }
+            Work::Always(body) => {
+                let status = fault.map_or(Ok(()), Err);
+                let body = std::panic::AssertUnwindSafe(|| body(status));
+                let _ = std::panic::catch_unwind(body);
             }
             Work::Record(moment) => moment.reach(Instant::now()),
             Work::Execute(_) | Work::Nothing => {}

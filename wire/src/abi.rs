@@ -7,6 +7,7 @@
 mod arrays;
 pub mod attributes;
 pub mod errors;
+mod graphs;
 mod types;
 
 use std::ffi::{c_char, c_void};
@@ -14,6 +15,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 pub use arrays::*;
+pub use graphs::*;
 pub use types::*;
 
 /// Result of a driver call: the ABI of `CUresult`, since `Result<(), NonZeroU32>` has that of `u32`

@@ -152,8 +152,10 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0178 absent never fn cuCtxGetExecAffinity(
         exec_affinity: *mut CuExecAffinityParam, type_: CuExecAffinityType,
     ) since 11040;
-    0x0180 absent never fn cuCtxRecordEvent(ctx: CuContext, event: CuEvent) since 12050;
-    0x0188 absent never fn cuCtxWaitEvent(ctx: CuContext, event: CuEvent) since 12050;
+    /// Records an event after all work of a context.
+    0x0180 soft never fn cuCtxRecordEvent(ctx: CuContext, event: CuEvent) since 12050;
+    /// Makes all later work of a context wait for an event.
+    0x0188 soft never fn cuCtxWaitEvent(ctx: CuContext, event: CuEvent) since 12050;
     0x0190 absent never fn cuCtxAttach(pctx: *mut CuContext, flags: u32) since 2000;
     0x0198 absent never fn cuCtxDetach(ctx: CuContext) since 2000;
     /// Bank width of shared memory.
@@ -806,14 +808,16 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0780 local never fn cuStreamGetCtx(
         stream: CuStream, pctx: Out<CuContext>,
     ) since 9020 twin cuStreamGetCtx_ptsz 9020, by hand;
-    0x0788 absent never fn cuStreamGetCtx_v2(
-        stream: CuStream, ctx: *mut CuContext, green_ctx: *mut CuGreenCtx,
+    /// Context of a stream, and its green context.
+    0x0788 soft never fn cuStreamGetCtx_v2(
+        stream: CuStream, ctx: Out<CuContext>, green_ctx: OptOut<CuGreenCtx>,
     ) since 12050 twin cuStreamGetCtx_v2_ptsz 12050;
     /// Makes a stream wait for an event.
     0x0790 posted never fn cuStreamWaitEvent(
         stream: CuStream, event: CuEvent, flags: u32,
     ) since 3020 twin cuStreamWaitEvent_ptsz 7000, client by hand;
-    0x0798 absent never fn cuStreamAddCallback(
+    /// Calls back in stream order, faults or not.
+    0x0798 soft never fn cuStreamAddCallback(
         stream: CuStream, callback: CuStreamCallback, user_data: *mut c_void, flags: u32,
     ) since 5000 twin cuStreamAddCallback_ptsz 7000;
     0x07a0 absent never fn cuStreamBeginCapture_v2(
@@ -849,7 +853,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         stream: CuStream, dependencies: *mut CuGraphNode, dependency_data: *const CuGraphEdgeData,
         num_dependencies: usize, flags: u32,
     ) since 12030 twin cuStreamUpdateCaptureDependencies_v2_ptsz 12030;
-    0x07e0 absent never fn cuStreamAttachMemAsync(
+    /// Attaches managed memory to a stream.
+    0x07e0 soft never fn cuStreamAttachMemAsync(
         stream: CuStream, dptr: CuDevicePtr, length: usize, flags: u32,
     ) since 6000 twin cuStreamAttachMemAsync_ptsz 7000;
     /// Whether a stream's work is done.
@@ -862,13 +867,16 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 2000 twin cuStreamSynchronize_ptsz 7000, by hand;
     /// Destroys a stream once its work is done.
     0x07f8 posted never fn cuStreamDestroy_v2(stream: CuStream) since 4000, by hand;
-    0x0800 absent never fn cuStreamCopyAttributes(
+    /// Copies attributes of a stream.
+    0x0800 soft never fn cuStreamCopyAttributes(
         dst: CuStream, src: CuStream,
     ) since 11000 twin cuStreamCopyAttributes_ptsz 11000;
-    0x0808 absent never fn cuStreamGetAttribute(
-        stream: CuStream, attr: CuStreamAttrID, value_out: *mut CuStreamAttrValue,
+    /// Attribute of a stream.
+    0x0808 soft never fn cuStreamGetAttribute(
+        stream: CuStream, attr: CuStreamAttrID, value_out: Out<CuStreamAttrValue>,
     ) since 11000 twin cuStreamGetAttribute_ptsz 11000;
-    0x0810 absent never fn cuStreamSetAttribute(
+    /// Sets an attribute of a stream.
+    0x0810 soft never fn cuStreamSetAttribute(
         stream: CuStream, attr: CuStreamAttrID, value: *const CuStreamAttrValue,
     ) since 11000 twin cuStreamSetAttribute_ptsz 11000;
     /// Creates an event; the handle is the client's.
@@ -917,19 +925,24 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         params_array: *const CudaExternalSemaphoreWaitParams, num_ext_sems: u32, stream: CuStream,
     ) since 10000 twin cuWaitExternalSemaphoresAsync_ptsz 10000;
     0x0888 absent never fn cuDestroyExternalSemaphore(ext_sem: CuExternalSemaphore) since 10000;
-    0x0890 absent never fn cuStreamWaitValue32_v2(
+    /// Makes a stream wait for a value in memory.
+    0x0890 soft never fn cuStreamWaitValue32_v2(
         stream: CuStream, addr: CuDevicePtr, value: u32, flags: u32,
     ) since 11070 twin cuStreamWaitValue32_v2_ptsz 11070;
-    0x0898 absent never fn cuStreamWaitValue64_v2(
+    /// Makes a stream wait for a value in memory.
+    0x0898 soft never fn cuStreamWaitValue64_v2(
         stream: CuStream, addr: CuDevicePtr, value: u64, flags: u32,
     ) since 11070 twin cuStreamWaitValue64_v2_ptsz 11070;
-    0x08a0 absent never fn cuStreamWriteValue32_v2(
+    /// Writes a value in stream order.
+    0x08a0 soft never fn cuStreamWriteValue32_v2(
         stream: CuStream, addr: CuDevicePtr, value: u32, flags: u32,
     ) since 11070 twin cuStreamWriteValue32_v2_ptsz 11070;
-    0x08a8 absent never fn cuStreamWriteValue64_v2(
+    /// Writes a value in stream order.
+    0x08a8 soft never fn cuStreamWriteValue64_v2(
         stream: CuStream, addr: CuDevicePtr, value: u64, flags: u32,
     ) since 11070 twin cuStreamWriteValue64_v2_ptsz 11070;
-    0x08b0 absent never fn cuStreamBatchMemOp_v2(
+    /// Waits for values and writes others.
+    0x08b0 soft never fn cuStreamBatchMemOp_v2(
         stream: CuStream, count: u32, param_array: *mut CuStreamBatchMemOpParams, flags: u32,
     ) since 11070 twin cuStreamBatchMemOp_v2_ptsz 11070;
     /// Attribute of a function, from the reply to its first look-up.
@@ -982,10 +995,12 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         block_dim_y: u32, block_dim_z: u32, shared_mem_bytes: u32, stream: CuStream,
         kernel_params: *mut *mut c_void,
     ) since 9000 twin cuLaunchCooperativeKernel_ptsz 9000;
-    0x0918 absent never fn cuLaunchHostFunc(
+    /// Calls a host function in stream order.
+    0x0918 soft never fn cuLaunchHostFunc(
         stream: CuStream, fn: CuHostFn, user_data: *mut c_void,
     ) since 10000 twin cuLaunchHostFunc_ptsz 10000;
-    0x0920 absent never fn cuLaunchHostFunc_v2(
+    /// Calls a host function in stream order.
+    0x0920 soft never fn cuLaunchHostFunc_v2(
         stream: CuStream, fn: CuHostFn, user_data: *mut c_void, sync_mode: u32,
     ) since 13010 twin cuLaunchHostFunc_v2_ptsz 13010;
     0x0928 absent never fn cuFuncSetBlockShape(

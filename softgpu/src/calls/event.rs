@@ -30,7 +30,7 @@ pub(crate) fn cuEventRecord(event: CuEvent, stream: CuStream) -> CuResult {
 pub(crate) fn cuEventRecordWithFlags(event: CuEvent, stream: CuStream, flags: u32) -> CuResult {
     let (context, stream) = context::stream(stream)?;
     let event = EVENTS.find(event.0).ok_or(CuError::INVALID_HANDLE)?;
-    if flags > RECORD_EXTERNAL {
+    if flags != 0 {
         return Err(CuError::INVALID_VALUE);
     }
     if event.context != context.id {
@@ -98,5 +98,3 @@ fn fault(event: &Event) -> CuResult {
 
 /// CU_EVENT_INTERPROCESS.
 const INTERPROCESS: u32 = 4;
-/// CU_EVENT_RECORD_EXTERNAL, which means something in captures only.
-const RECORD_EXTERNAL: u32 = 1;

@@ -6,6 +6,7 @@ use std::sync::{Arc, MutexGuard};
 use flexdirect_wire::abi::{CuResult, CuStream};
 
 use super::{Context, next_id};
+use crate::event::Moment;
 use crate::raw::lock;
 use crate::stream::{Kind, Stream, Wait, Work};
 
@@ -13,6 +14,10 @@ use crate::stream::{Kind, Stream, Wait, Work};
 pub(super) struct Streams {
     pub(super) legacy: Option<Arc<Stream>>,
     pub(super) others: Vec<Arc<Stream>>,
+    /// Where work is put that comes after that of all streams; not one of them.
+    after_all: Option<Arc<Stream>>,
+    /// What every new job waits for.
+    held_back: Vec<Arc<Moment>>,
 }
 
 impl Context {
@@ -58,9 +63,46 @@ impl Context {
     /// Those of [`Stream::push`].
     pub(crate) fn submit(&self, stream: &Arc<Stream>, wait: Option<Wait>, work: Work) -> CuResult {
         stream.wait_for_room();
-        let streams = lock(&self.streams);
+        let mut streams = lock(&self.streams);
         let waits = streams.waits(stream, wait);
         stream.push(waits, work).map(drop)
+    }
+
+    /// Submits a job that comes after all work of now, of every stream.
+    ///
+    /// # Errors
+    /// Those of [`Stream::push`].
+    pub(crate) fn submit_after_all(self: &Arc<Self>, work: Work) -> CuResult {
+        let mut streams = lock(&self.streams);
+        let stream = streams.after_all.get_or_insert_with(|| {
+            let context = Arc::downgrade(self);
+            let handle = CuStream::LEGACY;
+            Arc::new(Stream::new(
+                handle,
+                next_id(),
+                Kind::NonBlocking,
+                0,
+                context,
+            ))
+        });
+        let stream = Arc::clone(stream);
+        let all = streams.legacy.iter().chain(&streams.others);
+        let waits = all.filter_map(pending).collect();
+        stream.push(waits, work).map(drop)
+    }
+
+    /// Has all work that is submitted from now on wait for a moment.
+    pub(crate) fn hold_back(&self, moment: Arc<Moment>) {
+        lock(&self.streams).held_back.push(moment);
+    }
+
+    /// Ends its streams once they have done what they have.
+    pub(super) fn close_streams(&self) {
+        let streams = std::mem::take(&mut *lock(&self.streams));
+        let all = streams.legacy.iter().chain(&streams.others);
+        for stream in all.chain(&streams.after_all) {
+            stream.close();
+        }
     }
 
     /// Submits a job and waits for it.
@@ -68,7 +110,7 @@ impl Context {
     /// # Errors
     /// Those of [`Stream::push`], and the fault that poisons the context by then.
     pub(crate) fn submit_and_wait(&self, stream: &Arc<Stream>, work: Work) -> CuResult {
-        let streams: MutexGuard<'_, Streams> = lock(&self.streams);
+        let mut streams: MutexGuard<'_, Streams> = lock(&self.streams);
         let waits = streams.waits(stream, None);
         let claimed = waits.is_empty().then(|| stream.claim()).flatten();
         if claimed.is_some() {
@@ -86,7 +128,7 @@ impl Context {
     /// Whether a stream has nothing left to do, nor what it synchronises with if it is the legacy
     /// stream.
     pub(crate) fn is_idle(&self, stream: &Arc<Stream>) -> bool {
-        let streams = lock(&self.streams);
+        let mut streams = lock(&self.streams);
         stream.last().1 && (stream.kind != Kind::Legacy || streams.waits(stream, None).is_empty())
     }
 
@@ -120,6 +162,7 @@ impl Context {
         let streams = lock(&self.streams);
         let all = streams.legacy.iter().chain(&streams.others);
         let last: Vec<_> = all
+            .chain(&streams.after_all)
             .map(|stream| (Arc::clone(stream), stream.last().0))
             .collect();
         drop(streams);
@@ -131,11 +174,7 @@ impl Context {
 
 impl Streams {
     /// What a new job of a stream waits for, by the rules of the legacy default stream.
-    fn waits(&self, stream: &Arc<Stream>, extra: Option<Wait>) -> Vec<Wait> {
-        let pending = |stream: &Arc<Stream>| {
-            let (number, done) = stream.last();
-            (!done).then(|| Wait::Job(Arc::clone(stream), number))
-        };
+    fn waits(&mut self, stream: &Arc<Stream>, extra: Option<Wait>) -> Vec<Wait> {
         let mut waits: Vec<Wait> = match stream.kind {
             Kind::NonBlocking => Vec::new(),
             Kind::Blocking => self.legacy.as_ref().and_then(pending).into_iter().collect(),
@@ -147,9 +186,17 @@ impl Streams {
                 .collect(),
         };
         waits.extend(extra);
+        self.held_back.retain(|moment| moment.reached().is_none());
+        waits.extend(self.held_back.iter().cloned().map(Wait::Moment));
         waits.retain(|wait| !wait.is_over());
         waits
     }
+}
+
+/// The wait for a stream's last job, unless that is done.
+fn pending(stream: &Arc<Stream>) -> Option<Wait> {
+    let (number, done) = stream.last();
+    (!done).then(|| Wait::Job(Arc::clone(stream), number))
 }
 
 /// A thread's default streams, closed when the thread ends.

@@ -78,21 +78,16 @@ callbacks! {
 }
 
 opaque! {
-    CuArrayMapInfo, CuCheckpointCheckpointArgs, CuCheckpointLockArgs,
-    CuCheckpointRestoreArgs, CuCheckpointUnlockArgs, CuCliqueInfo, CuDevResource,
-    CuDevSmResourceGroupParams, CuEglStreamConnection, CuExecAffinityParam, CuGraphEdgeData,
-    CuGraphExecUpdateResultInfo, CuGraphNodeParams, CuKernelNodeAttrValue,
-    CuLogicalEndpointProp, CuMemAccessDesc, CuMemAllocationProp, CuMemDecompressParams,
-    CuMemPoolProps, CuMemPoolPtrExportData, CuMemcpyAttributes, CuMulticastObjectProp,
-    CuStreamAttrValue, CuStreamBatchMemOpParams, CuStreamCigCaptureParams, CuTensorMap,
-    CudaArray3dDescriptorV1,
-    CudaArrayDescriptorV1, CudaArraySparseProperties,
-    CudaBatchMemOpNodeParams, CudaExtSemSignalNodeParams, CudaExtSemWaitNodeParams,
-    CudaExternalMemoryBufferDesc, CudaExternalMemoryHandleDesc,
-    CudaExternalMemoryMipmappedArrayDesc, CudaExternalSemaphoreHandleDesc,
-    CudaExternalSemaphoreSignalParams, CudaExternalSemaphoreWaitParams,
-    CudaFabricCopyBatchOp, CudaGraphInstantiateParams, CudaHostNodeParams,
-    CudaKernelNodeParams, CudaKernelNodeParamsV1, CudaLaunchParams, CudaMemAllocNodeParams,
-    CudaMemcpy2dV1, CudaMemcpy3dBatchOp,
-    CudaMemcpy3dV1, CudaMemsetNodeParams
+    CuArrayMapInfo, CuCheckpointCheckpointArgs, CuCheckpointLockArgs, CuCheckpointRestoreArgs,
+    CuCheckpointUnlockArgs, CuCliqueInfo, CuDevResource, CuDevSmResourceGroupParams,
+    CuEglStreamConnection, CuExecAffinityParam, CuLogicalEndpointProp, CuMemAccessDesc,
+    CuMemAllocationProp, CuMemDecompressParams, CuMemPoolProps, CuMemPoolPtrExportData,
+    CuMemcpyAttributes, CuMulticastObjectProp, CuStreamCigCaptureParams, CuTensorMap,
+    CudaArray3dDescriptorV1, CudaArrayDescriptorV1, CudaArraySparseProperties,
+    CudaExtSemSignalNodeParams, CudaExtSemWaitNodeParams, CudaExternalMemoryBufferDesc,
+    CudaExternalMemoryHandleDesc, CudaExternalMemoryMipmappedArrayDesc,
+    CudaExternalSemaphoreHandleDesc, CudaExternalSemaphoreSignalParams,
+    CudaExternalSemaphoreWaitParams, CudaFabricCopyBatchOp, CudaKernelNodeParamsV1,
+    CudaLaunchParams, CudaMemAllocNodeParams, CudaMemcpy2dV1, CudaMemcpy3dBatchOp,
+    CudaMemcpy3dV1
 }
