@@ -23,10 +23,12 @@ mod container;
 )]
 mod copy;
 mod elf_len;
+mod relocatable;
 
-pub use choose::{describe, select_ptx};
-pub use container::{Entries, Entry, EntryKind, entries};
+pub use choose::{describe, module_ptx, select_ptx};
+pub use container::{Entries, Entry, EntryKind, entries, linked_container};
 pub use copy::copy_image;
+pub use relocatable::{archive_members, is_archive, object_containers};
 
 /// Most bytes that an image may have: the largest containers of NVIDIA's libraries are some
 /// hundreds of megabytes.
@@ -225,14 +227,12 @@ impl Image {
                 let mut texts = Vec::new();
                 let mut len = 0;
                 for (index, container) in self.containers().enumerate() {
-                    let Some(text) = select_ptx(container, capability)? else {
-                        continue;
-                    };
-                    len += text.len() as u64;
+                    let found = module_ptx(container, capability)?;
+                    len += found.iter().map(|text| text.len() as u64).sum::<u64>();
                     check_len("PTX of an image", len, DECODED_LEN_MAX)?;
-                    texts.push(text);
+                    texts.extend(found);
                     // Should a linked container carry PTX, that stands for its objects'.
-                    if index == 0 {
+                    if index == 0 && !texts.is_empty() {
                         break;
                     }
                 }

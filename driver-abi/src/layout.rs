@@ -10,7 +10,7 @@ mod ptx;
 
 use std::borrow::Cow;
 
-use crate::image::{Entry, EntryKind, Image, ImageError, Kind, entries, select_ptx};
+use crate::image::{Entry, EntryKind, Image, ImageError, Kind, entries, module_ptx};
 
 pub use cubin::cubin_kernels;
 pub use ptx::ptx_kernels;
@@ -74,8 +74,9 @@ fn fatbin_kernels(container: &[u8], capability: u32) -> Result<Vec<KernelLayout>
     if let Some(cubin) = select_cubin(container, |entry| runs_on(entry, capability))? {
         return cubin_kernels(&cubin);
     }
-    if let Some(text) = select_ptx(container, capability)? {
-        return Ok(ptx_kernels(&text));
+    let texts = module_ptx(container, capability)?;
+    if !texts.is_empty() {
+        return Ok(texts.iter().flat_map(|text| ptx_kernels(text)).collect());
     }
     match select_cubin(container, |_| true)? {
         Some(cubin) => cubin_kernels(&cubin),

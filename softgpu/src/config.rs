@@ -7,6 +7,7 @@
 //! SOFTGPU_BASE          address of the first device's memory, hexadecimal
 //! SOFTGPU_STATE         file in which processes share how much of a device they use
 //! SOFTGPU_LOG           1: what goes wrong and what is not supported, on stderr; 2: every call
+//! CUDA_MODULE_LOADING   EAGER: kernels are decoded when their module is loaded (default: LAZY)
 //! CUDA_VISIBLE_DEVICES  ordinals or UUIDs, in the order to be seen; empty: none
 //! ```
 
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) base: u64,
     /// The ledger's file.
     pub(crate) state: PathBuf,
+    /// Whether kernels are decoded when their module is loaded, not when they are used.
+    pub(crate) is_eager: bool,
     /// CUDA_VISIBLE_DEVICES, if set.
     pub(crate) visible: Option<String>,
 }
@@ -56,6 +59,7 @@ impl Config {
                 || PathBuf::from(format!("/dev/shm/softgpu-{user}")),
                 PathBuf::from,
             ),
+            is_eager: variable("CUDA_MODULE_LOADING").is_some_and(|mode| mode == "EAGER"),
             visible: variable("CUDA_VISIBLE_DEVICES"),
         }
     }

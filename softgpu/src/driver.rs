@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::device::{Device, machine_number, uuid, uuid_text};
 use crate::event::Event;
 use crate::function::Function;
+use crate::link::Link;
 use crate::module::{Library, Module};
 use crate::pinned::Pinned;
 use crate::raw;
@@ -34,12 +35,16 @@ pub(crate) static STREAMS: Table<Stream> = Table::new(0x55);
 /// Live events.
 pub(crate) static EVENTS: Table<Event> = Table::new(0x56);
 
+/// Links in progress.
+pub(crate) static LINKS: Table<Link> = Table::new(0x5c);
+
 /// Pinned host memory.
 pub(crate) fn pinned() -> &'static Pinned {
     static PINNED: OnceLock<Pinned> = OnceLock::new();
     PINNED.get_or_init(Pinned::default)
 }
 
+static EAGER: OnceLock<bool> = OnceLock::new();
 static DEVICES: OnceLock<Vec<Device>> = OnceLock::new();
 
 /// cuInit.
@@ -74,6 +79,7 @@ pub(crate) fn initialise() -> Result<(), CuError> {
         devices.push(device);
     }
     raw::watch_forks();
+    EAGER.get_or_init(|| config.is_eager);
     DEVICES.set(devices).expect("set in turns, and once");
     Ok(())
 }
@@ -82,6 +88,11 @@ fn environment() -> Config {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let variable = |name: &str| std::env::var(name).ok();
     Config::new(variable, cores, raw::host_memory_len(), raw::user())
+}
+
+/// Whether kernels are decoded when their module is loaded.
+pub(crate) fn is_eager() -> bool {
+    EAGER.get().copied().unwrap_or(false)
 }
 
 /// The visible devices; none before cuInit.

@@ -59,6 +59,7 @@ mod space;
 mod warp;
 mod warp_sync;
 
+pub use decode::is_built_in;
 pub use fault::{Fault, Place};
 pub use launch::{Launch, run};
 pub use memory::{Memory, Windows};

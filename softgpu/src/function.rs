@@ -72,6 +72,11 @@ impl Function {
         })
     }
 
+    /// Whether its kernel was decoded, as it is at its first use.
+    pub(crate) fn is_decoded(&self) -> bool {
+        self.program.is_decoded(&self.name)
+    }
+
     /// The module in which it runs in a context.
     ///
     /// # Errors

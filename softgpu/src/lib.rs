@@ -31,6 +31,7 @@ pub mod exec;
 pub mod export;
 mod function;
 mod ledger;
+mod link;
 mod merge;
 mod module;
 mod pinned;

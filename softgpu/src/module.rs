@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
-use flexdirect_driver_abi::image::{Image, ImageError, describe};
+use flexdirect_driver_abi::image::{EntryKind, Image, ImageError, describe, entries};
 use flexdirect_driver_abi::layout;
 use flexdirect_wire::abi::{CuError, CuFunction, CuLibrary, CuModule};
 
@@ -81,12 +81,27 @@ pub(crate) fn compile(image: Result<Image, ImageError>) -> Result<Arc<Program>, 
     let merged = merge(modules);
     let program = Program::link(&merged);
     let program = program.map_err(|error| refused(CuError::INVALID_PTX, error.to_string()))?;
+    if driver::is_eager() {
+        // One that cannot be decoded fails when it is used, as it does without this.
+        for name in program.kernel_names() {
+            if let Some(Err(error)) = program.kernel(name) {
+                trace(|| error.to_string());
+            }
+        }
+    }
     Ok(Arc::new(program))
 }
 
-/// Whether an image without PTX has any kernel. One that has none is an empty module.
+/// Whether an image without PTX has anything that would be lost: kernels, or code that only
+/// NVIDIA's compilers understand. One that has neither is an empty module.
 fn has_kernels(image: &Image) -> bool {
-    layout::kernels(image, CAPABILITY).map_or(true, |kernels| !kernels.is_empty())
+    let mut entries = image
+        .containers()
+        .filter_map(|container| entries(container).ok())
+        .flatten()
+        .flatten();
+    entries.any(|entry| entry.kind != EntryKind::CUBIN && entry.kind != EntryKind::PTX)
+        || layout::kernels(image, CAPABILITY).map_or(true, |kernels| !kernels.is_empty())
 }
 
 impl Module {

@@ -6,6 +6,7 @@
 //! what must be checked (device addresses) is checked before a [`Span`] is made of it.
 
 mod host;
+pub(crate) mod occupancy;
 pub(crate) mod structs;
 
 use std::ffi::{CStr, c_char, c_void};

@@ -132,6 +132,25 @@ fn a_cubin_alone_cannot_run() {
     });
 }
 
+#[test]
+fn code_that_only_nvidia_compiles_cannot_run() {
+    alone("code_that_only_nvidia_compiles_cannot_run", &[], || {
+        start();
+        let mut lto = fixture!("awkward_none.fatbin").to_vec();
+        let mut at = 16;
+        while at < lto.len() {
+            let header = u32::from_le_bytes(lto[at + 4..at + 8].try_into().unwrap());
+            let payload = u64::from_le_bytes(lto[at + 8..at + 16].try_into().unwrap());
+            // LTO-IR instead of PTX and cubins.
+            lto[at] = 8;
+            at += header as usize + usize::try_from(payload).unwrap();
+        }
+        assert_eq!(load_bytes(&lto), Err(CuError::NO_BINARY_FOR_GPU));
+        let empty = [&lto[..8], &[0; 8]].concat();
+        assert!(load_bytes(&empty).is_ok(), "nothing is lost");
+    });
+}
+
 /// What a program registers with its runtime.
 #[repr(C)]
 struct Wrapper {

@@ -189,30 +189,36 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 2000, by hand;
     /// Number of kernels in a module.
     0x01e8 awaited never fn cuModuleGetFunctionCount(count: Out<u32>, mod: CuModule) since 12040;
-    0x01f0 absent never fn cuModuleEnumerateFunctions(
+    /// The first kernels of a module.
+    0x01f0 soft never fn cuModuleEnumerateFunctions(
         functions: *mut CuFunction, num_functions: u32, mod: CuModule,
     ) since 12040;
     /// Finds a variable by name.
     0x01f8 awaited maybe fn cuModuleGetGlobal_v2(
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, hmod: CuModule, name: InStr,
     ) since 3020, by hand;
-    0x0200 absent never fn cuLinkCreate_v2(
-        num_options: u32, options: *mut CuJitOption, option_values: *mut *mut c_void,
-        state_out: *mut CuLinkState,
+    /// Begins a link.
+    0x0200 soft never fn cuLinkCreate_v2(
+        num_options: u32, options: Out<CuJitOption>, option_values: *mut *mut c_void,
+        state_out: Out<CuLinkState>,
     ) since 6050;
-    0x0208 absent never fn cuLinkAddData_v2(
+    /// Adds an input that lies in memory to a link.
+    0x0208 soft never fn cuLinkAddData_v2(
         state: CuLinkState, type_: CuJitInputType, data: *mut c_void, size: usize,
         name: *const c_char, num_options: u32, options: *mut CuJitOption,
         option_values: *mut *mut c_void,
     ) since 6050;
-    0x0210 absent never fn cuLinkAddFile_v2(
-        state: CuLinkState, type_: CuJitInputType, path: *const c_char, num_options: u32,
+    /// Adds a file to a link.
+    0x0210 soft never fn cuLinkAddFile_v2(
+        state: CuLinkState, type_: CuJitInputType, path: InStr, num_options: u32,
         options: *mut CuJitOption, option_values: *mut *mut c_void,
     ) since 6050;
-    0x0218 absent never fn cuLinkComplete(
-        state: CuLinkState, cubin_out: *mut *mut c_void, size_out: *mut usize,
+    /// Links; the image is there until the link is destroyed.
+    0x0218 soft never fn cuLinkComplete(
+        state: CuLinkState, cubin_out: Out<*mut c_void>, size_out: OptOut<usize>,
     ) since 5050;
-    0x0220 absent never fn cuLinkDestroy(state: CuLinkState) since 5050;
+    /// Ends a link and frees its image.
+    0x0220 soft never fn cuLinkDestroy(state: CuLinkState) since 5050;
     0x0228 absent never fn cuModuleGetTexRef(
         tex_ref: *mut CuTexref, hmod: CuModule, name: *const c_char,
     ) since 2000;
@@ -241,7 +247,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 12000, by hand;
     /// Number of kernels in a library.
     0x0258 awaited never fn cuLibraryGetKernelCount(count: Out<u32>, lib: CuLibrary) since 12040;
-    0x0260 absent never fn cuLibraryEnumerateKernels(
+    /// The first kernels of a library.
+    0x0260 soft never fn cuLibraryEnumerateKernels(
         kernels: *mut CuKernel, num_kernels: u32, lib: CuLibrary,
     ) since 12040;
     /// The module of a library in the current context.
@@ -252,7 +259,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0270 awaited maybe fn cuKernelGetFunction(
         func: Out<CuFunction>, kernel: CuKernel,
     ) since 12000, by hand;
-    0x0278 absent never fn cuKernelGetLibrary(lib: *mut CuLibrary, kernel: CuKernel) since 12050;
+    /// Library of a kernel.
+    0x0278 soft never fn cuKernelGetLibrary(lib: Out<CuLibrary>, kernel: CuKernel) since 12050;
     /// Finds a variable of a library by name.
     0x0280 awaited maybe fn cuLibraryGetGlobal(
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, library: CuLibrary, name: InStr,
@@ -260,8 +268,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0288 absent never fn cuLibraryGetManaged(
         dptr: *mut CuDevicePtr, bytes: *mut usize, library: CuLibrary, name: *const c_char,
     ) since 12000;
-    0x0290 absent never fn cuLibraryGetUnifiedFunction(
-        fptr: *mut *mut c_void, library: CuLibrary, symbol: *const c_char,
+    /// A function that host and device call alike.
+    0x0290 soft never fn cuLibraryGetUnifiedFunction(
+        fptr: Out<*mut c_void>, library: CuLibrary, symbol: InStr,
     ) since 12000;
     /// Attribute of a kernel, from the reply to its first look-up.
     0x0298 local never fn cuKernelGetAttribute(
@@ -1003,21 +1012,30 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0920 soft never fn cuLaunchHostFunc_v2(
         stream: CuStream, fn: CuHostFn, user_data: *mut c_void, sync_mode: u32,
     ) since 13010 twin cuLaunchHostFunc_v2_ptsz 13010;
-    0x0928 absent never fn cuFuncSetBlockShape(
+    /// Sets the block of the launches of CUDA 3.
+    0x0928 soft never fn cuFuncSetBlockShape(
         hfunc: CuFunction, x: i32, y: i32, z: i32,
     ) since 2000;
-    0x0930 absent never fn cuFuncSetSharedSize(hfunc: CuFunction, bytes: u32) since 2000;
-    0x0938 absent never fn cuParamSetSize(hfunc: CuFunction, numbytes: u32) since 2000;
-    0x0940 absent never fn cuParamSeti(hfunc: CuFunction, offset: i32, value: u32) since 2000;
-    0x0948 absent never fn cuParamSetf(hfunc: CuFunction, offset: i32, value: f32) since 2000;
-    0x0950 absent never fn cuParamSetv(
+    /// Sets the dynamic shared memory of the launches of CUDA 3.
+    0x0930 soft never fn cuFuncSetSharedSize(hfunc: CuFunction, bytes: u32) since 2000;
+    /// Sets the size of the parameters of the launches of CUDA 3.
+    0x0938 soft never fn cuParamSetSize(hfunc: CuFunction, numbytes: u32) since 2000;
+    /// Sets an integer parameter of the launches of CUDA 3.
+    0x0940 soft never fn cuParamSeti(hfunc: CuFunction, offset: i32, value: u32) since 2000;
+    /// Sets a float parameter of the launches of CUDA 3.
+    0x0948 soft never fn cuParamSetf(hfunc: CuFunction, offset: i32, value: f32) since 2000;
+    /// Sets parameter bytes of the launches of CUDA 3.
+    0x0950 soft never fn cuParamSetv(
         hfunc: CuFunction, offset: i32, ptr: *mut c_void, numbytes: u32,
     ) since 2000;
-    0x0958 absent never fn cuLaunch(f: CuFunction) since 2000;
-    0x0960 absent never fn cuLaunchGrid(
+    /// Launches one block as CUDA 3 did.
+    0x0958 soft never fn cuLaunch(f: CuFunction) since 2000;
+    /// Launches a grid as CUDA 3 did.
+    0x0960 soft never fn cuLaunchGrid(
         f: CuFunction, grid_width: i32, grid_height: i32,
     ) since 2000;
-    0x0968 absent never fn cuLaunchGridAsync(
+    /// Launches a grid in a stream as CUDA 3 did.
+    0x0968 soft never fn cuLaunchGridAsync(
         f: CuFunction, grid_width: i32, grid_height: i32, stream: CuStream,
     ) since 2000;
     0x0970 absent never fn cuLaunchCooperativeKernelMultiDevice(
@@ -1319,13 +1337,15 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         num_blocks: Out<i32>, func: CuFunction, block_size: i32, dynamic_smem_size: usize,
         flags: u32,
     ) since 7000;
-    0x0c68 absent never fn cuOccupancyMaxPotentialBlockSize(
-        min_grid_size: *mut i32, block_size: *mut i32, func: CuFunction,
+    /// The block size that fills a multiprocessor best.
+    0x0c68 soft never fn cuOccupancyMaxPotentialBlockSize(
+        min_grid_size: Out<i32>, block_size: Out<i32>, func: CuFunction,
         block_size_to_dynamic_smem_size: CuOccupancyB2DSize, dynamic_smem_size: usize,
         block_size_limit: i32,
     ) since 6050;
-    0x0c70 absent never fn cuOccupancyMaxPotentialBlockSizeWithFlags(
-        min_grid_size: *mut i32, block_size: *mut i32, func: CuFunction,
+    /// The block size that fills a multiprocessor best.
+    0x0c70 soft never fn cuOccupancyMaxPotentialBlockSizeWithFlags(
+        min_grid_size: Out<i32>, block_size: Out<i32>, func: CuFunction,
         block_size_to_dynamic_smem_size: CuOccupancyB2DSize, dynamic_smem_size: usize,
         block_size_limit: i32, flags: u32,
     ) since 7000;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::container::{Entry, EntryKind, entries};
-use super::{Image, ImageError, Kind};
+use super::{DECODED_LEN_MAX, Image, ImageError, Kind, check_len};
 
 /// The PTX text of a container to run on a device of this capability (80 for 8.0): the highest
 /// not above it, else the lowest there is, for text above it may still be understood. Without its
@@ -20,6 +20,29 @@ pub fn select_ptx(container: &[u8], capability: u32) -> Result<Option<Vec<u8>>, 
     }
     best.map(|entry| Ok(text(&entry.decode()?).to_vec()))
         .transpose()
+}
+
+/// The PTX texts of a container that make up its module: the parts of a linked one, else the one
+/// that [`select_ptx`] chooses, if there is any.
+///
+/// # Errors
+/// Those of the container and of its entries' payloads.
+pub fn module_ptx(container: &[u8], capability: u32) -> Result<Vec<Vec<u8>>, ImageError> {
+    let (mut parts, mut len) = (Vec::new(), 0);
+    for entry in entries(container)? {
+        let entry = entry?;
+        if !entry.is_part() {
+            continue;
+        }
+        let part = text(&entry.decode()?).to_vec();
+        len += part.len() as u64;
+        check_len("PTX of an image", len, DECODED_LEN_MAX)?;
+        parts.push(part);
+    }
+    if parts.is_empty() {
+        parts.extend(select_ptx(container, capability)?);
+    }
+    Ok(parts)
 }
 
 /// Orders PTX by preference; text for all later architectures before that for one.
@@ -74,6 +97,7 @@ fn describe_entry(entry: &Entry<'_>) -> String {
     let architecture = entry.architecture;
     let suffix = if entry.is_specific() { "-specific" } else { "" };
     let mut line = match entry.kind {
+        EntryKind::PTX if entry.is_part() => "linked PTX".to_owned(),
         EntryKind::PTX => {
             let (major, minor) = entry.isa_version;
             format!("PTX {major}.{minor} compute_{architecture}{suffix}")

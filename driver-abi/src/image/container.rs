@@ -56,6 +56,13 @@ impl<'a> Entry<'a> {
         self.flags & FLAG_SPECIFIC != 0
     }
 
+    /// Whether it is PTX that [`linked_container`] put there: all such entries of a container
+    /// together are one module.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.kind == EntryKind::PTX && self.flags & FLAG_PART == FLAG_PART
+    }
+
     /// Bytes that the entry takes in its container, without header.
     #[must_use]
     pub fn stored_len(&self) -> usize {
@@ -88,6 +95,33 @@ impl<'a> Entry<'a> {
         };
         decoded.map(Cow::Owned)
     }
+}
+
+/// A container of PTX texts that together are one module: what a link of them yields. A flag of
+/// our own tells its entries from alternatives, so no other driver takes them for what they are
+/// not.
+#[must_use]
+pub fn linked_container<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut bytes = Vec::from(CONTAINER_MAGIC);
+    bytes.extend(1u16.to_le_bytes());
+    bytes.extend(16u16.to_le_bytes());
+    bytes.extend([0; 8]);
+    for text in texts {
+        // With at least one null byte at its end.
+        let len = (text.len() + 1).next_multiple_of(8);
+        let mut header = [0; ENTRY_HEADER_LEN];
+        header[..2].copy_from_slice(&EntryKind::PTX.0.to_le_bytes());
+        header[2..4].copy_from_slice(&0x0101u16.to_le_bytes());
+        header[4..8].copy_from_slice(&(ENTRY_HEADER_LEN as u32).to_le_bytes());
+        header[8..16].copy_from_slice(&(len as u64).to_le_bytes());
+        header[40..48].copy_from_slice(&FLAG_PART.to_le_bytes());
+        bytes.extend(header);
+        bytes.extend(text);
+        bytes.resize(bytes.len() + len - text.len(), 0);
+    }
+    let len = (bytes.len() - CONTAINER_HEADER_LEN) as u64;
+    bytes[8..16].copy_from_slice(&len.to_le_bytes());
+    bytes
 }
 
 /// The length of the container that `bytes` start with, itself within `bytes`.
@@ -201,5 +235,7 @@ pub(super) const CONTAINER_HEADER_LEN: usize = 16;
 const ENTRY_HEADER_LEN: usize = 64;
 const FLAG_LZ4: u64 = 0x2000;
 const FLAG_ZSTD: u64 = 0x8000;
+/// Ours: far from the bits that NVIDIA's tools set.
+const FLAG_PART: u64 = 1 << 61 | 1;
 /// Seen on entries for sm_90a (and, with others, for sm_100f).
 const FLAG_SPECIFIC: u64 = 0x10_0000;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use flexdirect_wire::abi::*;
 
-use super::module::{JitLog, read_image, text, write_global};
+use super::jit::JitLog;
+use super::module::{compile_logged, read_image, text, write_global};
 use super::not_null;
 use crate::driver::{self, LIBRARIES};
 use crate::function::{self, Function, Home};
-use crate::module::{Library, compile};
+use crate::module::Library;
 use crate::{context, raw};
 
 #[expect(clippy::too_many_arguments, reason = "the C signature")]
@@ -25,8 +26,8 @@ pub(crate) fn cuLibraryLoadData(
 ) -> CuResult {
     driver::check()?;
     not_null(library)?;
-    let log = JitLog::new(num_jit_options, jit_options, jit_options_values);
-    let program = log.report(compile(raw::image(code.0)))?;
+    let mut log = JitLog::new(num_jit_options, jit_options, jit_options_values);
+    let program = compile_logged(raw::image(code.0), &mut log)?;
     library.write(Library::new(program).handle)
 }
 
@@ -43,8 +44,8 @@ pub(crate) fn cuLibraryLoadFromFile(
 ) -> CuResult {
     driver::check()?;
     not_null(library)?;
-    let log = JitLog::new(num_jit_options, jit_options, jit_options_values);
-    let program = log.report(compile(Ok(read_image(file_name)?)))?;
+    let mut log = JitLog::new(num_jit_options, jit_options, jit_options_values);
+    let program = compile_logged(Ok(read_image(file_name)?), &mut log)?;
     library.write(Library::new(program).handle)
 }
 
@@ -72,6 +73,45 @@ pub(crate) fn cuLibraryGetKernelCount(count: Out<u32>, lib: CuLibrary) -> CuResu
     not_null(count)?;
     let kernels = find(lib)?.program.kernel_names().count();
     count.write(u32::try_from(kernels).unwrap_or(u32::MAX))
+}
+
+/// The first kernels of a library, as many as the array holds, in the order of the text.
+pub(crate) fn cuLibraryEnumerateKernels(
+    kernels: *mut CuKernel,
+    num_kernels: u32,
+    lib: CuLibrary,
+) -> CuResult {
+    let library = find(lib)?;
+    if kernels.is_null() || num_kernels == 0 {
+        return Err(CuError::INVALID_VALUE);
+    }
+    for (index, name) in (0..num_kernels as usize).zip(library.program.kernel_names()) {
+        let kernel = CuKernel(library.kernel(name)?.0);
+        raw::store(kernels.wrapping_add(index), kernel);
+    }
+    Ok(())
+}
+
+pub(crate) fn cuKernelGetLibrary(lib: Out<CuLibrary>, kernel: CuKernel) -> CuResult {
+    not_null(lib)?;
+    let kernel = function::find(CuFunction(kernel.0))?;
+    let Home::Library(library) = &kernel.home else {
+        return Err(CuError::INVALID_HANDLE);
+    };
+    let library = library.upgrade().ok_or(CuError::INVALID_HANDLE)?;
+    lib.write(library.handle)
+}
+
+/// There is none: the devices do not have CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS.
+pub(crate) fn cuLibraryGetUnifiedFunction(
+    fptr: Out<*mut c_void>,
+    library: CuLibrary,
+    symbol: InStr,
+) -> CuResult {
+    not_null(fptr)?;
+    find(library)?;
+    text(symbol)?;
+    Err(CuError::NOT_FOUND)
 }
 
 pub(crate) fn cuLibraryGetModule(module: Out<CuModule>, library: CuLibrary) -> CuResult {
@@ -238,10 +278,12 @@ pub(crate) fn cuFuncGetParamCount(func: CuFunction, param_count: Out<usize>) -> 
     param_count.write(function::find(func)?.parameters.len())
 }
 
+/// CU_FUNCTION_LOADING_STATE_UNLOADED is 0, _LOADED is 1: decoded at its first use, unless all
+/// were when their module was loaded.
 pub(crate) fn cuFuncIsLoaded(state: Out<CuFunctionLoadingState>, function: CuFunction) -> CuResult {
     not_null(state)?;
-    function::find(function)?;
-    state.write(CuFunctionLoadingState(LOADED))
+    let is_loaded = function::find(function)?.is_decoded();
+    state.write(CuFunctionLoadingState(u32::from(is_loaded)))
 }
 
 pub(crate) fn cuFuncLoad(function: CuFunction) -> CuResult {
@@ -250,5 +292,3 @@ pub(crate) fn cuFuncLoad(function: CuFunction) -> CuResult {
 
 /// Highest number of either enumeration of hints.
 const HINT_MAX: u32 = 3;
-/// CU_FUNCTION_LOADING_STATE_LOADED.
-const LOADED: u32 = 1;

@@ -1,14 +1,18 @@
 //! Modules: loading images, finding functions and variables.
 
 use std::ffi::c_void;
+use std::sync::Arc;
 
-use flexdirect_driver_abi::image::{Image, Kind};
+use flexdirect_driver_abi::image::{Image, ImageError, Kind};
 use flexdirect_wire::abi::*;
 
+use super::jit::JitLog;
 use super::not_null;
-use crate::context::{self, Context};
+use crate::context;
 use crate::driver::{self, LIBRARIES, MODULES};
-use crate::module::{Module, Refused, compile, unload};
+use crate::exec::Program;
+use crate::function;
+use crate::module::{Module, compile, unload};
 use crate::raw;
 
 pub(crate) fn cuModuleLoad(module: Out<CuModule>, fname: InStr) -> CuResult {
@@ -45,17 +49,24 @@ pub(crate) fn cuModuleLoadDataEx(
 ) -> CuResult {
     let context = context::current()?;
     not_null(module)?;
-    let log = JitLog::new(num_options, options, option_values);
-    module.write(load(&context, image, &log)?.handle)
+    let mut log = JitLog::new(num_options, options, option_values);
+    let program = compile_logged(raw::image(image.0), &mut log)?;
+    module.write(Module::new(program, &context)?.handle)
 }
 
-fn load(
-    context: &Context,
-    image: InBytes,
-    log: &JitLog,
-) -> Result<std::sync::Arc<Module>, CuError> {
-    let program = log.report(compile(raw::image(image.0)))?;
-    Module::new(program, context)
+/// Makes a program of an image and tells the application's logs of it.
+pub(super) fn compile_logged(
+    image: Result<Image, ImageError>,
+    log: &mut JitLog,
+) -> Result<Arc<Program>, CuError> {
+    let compiled = compile(image);
+    if let Ok(program) = &compiled {
+        log.inform(|| {
+            let kernels = program.kernel_names().count();
+            format!("{kernels} kernels, to be compiled when they are used")
+        });
+    }
+    log.report(compiled)
 }
 
 pub(crate) fn cuModuleLoadFatBinary(module: Out<CuModule>, fat_cubin: InBytes) -> CuResult {
@@ -81,20 +92,42 @@ pub(crate) fn cuModuleUnload(hmod: CuModule) -> CuResult {
 
 pub(crate) fn cuModuleGetLoadingMode(mode: Out<CuModuleLoadingMode>) -> CuResult {
     driver::check()?;
-    mode.write(CuModuleLoadingMode(LAZY))
+    let mode_number = if driver::is_eager() { EAGER } else { LAZY };
+    mode.write(CuModuleLoadingMode(mode_number))
 }
 
 pub(crate) fn cuModuleGetFunction(hfunc: Out<CuFunction>, hmod: CuModule, name: InStr) -> CuResult {
     context::current()?;
     not_null(hfunc)?;
     let module = find(hmod)?;
-    hfunc.write(module.function(text(name)?)?)
+    let found = module.function(text(name)?)?;
+    // Looking it up loads it. Should it not be fit to run, its launch says so.
+    if let Ok(function) = function::find(found) {
+        let _ = function.kernel();
+    }
+    hfunc.write(found)
 }
 
 pub(crate) fn cuModuleGetFunctionCount(count: Out<u32>, module: CuModule) -> CuResult {
     not_null(count)?;
     let functions = find(module)?.program.kernel_names().count();
     count.write(u32::try_from(functions).unwrap_or(u32::MAX))
+}
+
+/// The first kernels of a module, as many as the array holds, in the order of the text.
+pub(crate) fn cuModuleEnumerateFunctions(
+    functions: *mut CuFunction,
+    num_functions: u32,
+    module: CuModule,
+) -> CuResult {
+    let module = find(module)?;
+    if functions.is_null() || num_functions == 0 {
+        return Err(CuError::INVALID_VALUE);
+    }
+    for (index, name) in (0..num_functions as usize).zip(module.program.kernel_names()) {
+        raw::store(functions.wrapping_add(index), module.function(name)?);
+    }
+    Ok(())
 }
 
 pub(crate) fn cuModuleGetGlobal_v2(
@@ -125,7 +158,7 @@ pub(crate) fn write_global(
 }
 
 /// A module by its handle.
-pub(crate) fn find(handle: CuModule) -> Result<std::sync::Arc<Module>, CuError> {
+pub(crate) fn find(handle: CuModule) -> Result<Arc<Module>, CuError> {
     driver::check()?;
     MODULES.find(handle.0).ok_or(CuError::INVALID_HANDLE)
 }
@@ -135,51 +168,6 @@ pub(crate) fn text<'a>(name: InStr) -> Result<&'a str, CuError> {
     name.text()?.to_str().map_err(|_| CuError::NOT_FOUND)
 }
 
-/// Where the application wants to read what the compiler says of its PTX.
-pub(crate) struct JitLog {
-    /// Address, room, and where the length is stored.
-    error: Option<(*mut c_void, usize, *mut *mut c_void)>,
-    info: Option<*mut *mut c_void>,
-}
-
-impl JitLog {
-    /// From JIT options and their values. Other options change nothing here.
-    pub(crate) fn new(count: u32, options: Out<CuJitOption>, values: *mut *mut c_void) -> Self {
-        let count = if values.is_null() { 0 } else { count as usize };
-        let options = raw::numbers(options.0.cast::<u32>().cast_const(), count);
-        let given = raw::pointers(values, options.len());
-        let at = |option: u32| options.iter().position(|&number| number == option);
-        let error = at(ERROR_BUFFER)
-            .zip(at(ERROR_LEN))
-            .map(|(buffer, len)| (given[buffer], given[len].addr(), values.wrapping_add(len)));
-        let info = at(INFO_LEN).map(|len| values.wrapping_add(len));
-        Self { error, info }
-    }
-
-    /// Writes why an image was refused where the application wants it.
-    pub(crate) fn report<T>(&self, result: Result<T, Refused>) -> Result<T, CuError> {
-        let reason = result.as_ref().err().map_or("", |refused| &refused.reason);
-        if let Some((buffer, room, len)) = self.error {
-            let written = OutStr(buffer.cast()).write(reason, room);
-            let used = if written.is_ok() {
-                reason.len().min(room - 1)
-            } else {
-                0
-            };
-            raw::store(len, std::ptr::without_provenance_mut(used));
-        }
-        if let Some(len) = self.info {
-            raw::store(len, std::ptr::null_mut());
-        }
-        result.map_err(|refused| refused.error)
-    }
-}
-
-/// CU_MODULE_LAZY_LOADING.
+/// CU_MODULE_EAGER_LOADING and CU_MODULE_LAZY_LOADING.
+const EAGER: u32 = 1;
 const LAZY: u32 = 2;
-/// CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES.
-const INFO_LEN: u32 = 4;
-/// CU_JIT_ERROR_LOG_BUFFER.
-const ERROR_BUFFER: u32 = 5;
-/// CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES.
-const ERROR_LEN: u32 = 6;

@@ -16,6 +16,7 @@ mod sync;
 
 use std::collections::HashMap;
 
+pub use self::flow::is_built_in;
 use self::scope::{Frame, Symbol};
 use super::allocate;
 use super::code::{Code, Constant, FunctionCode, Instruction, Op, Predicate, Signature};

@@ -61,6 +61,13 @@ impl Program {
         )
     }
 
+    /// Whether the kernel named `name` was decoded and can be run.
+    #[must_use]
+    pub fn is_decoded(&self, name: &str) -> bool {
+        let decoded = self.kernels.get(name).and_then(OnceLock::get);
+        decoded.is_some_and(Result::is_ok)
+    }
+
     /// Parameter layout of the kernel named `name`, read from its declaration alone.
     ///
     /// Offset = previous end rounded up to the alignment. Source: PTX ISA, Kernel Function

@@ -183,11 +183,9 @@ impl Builder<'_> {
         let callee = match (function.body.is_some(), name) {
             (true, _) if function.is_entry => return Err("a call of a kernel".to_owned()),
             (true, _) => Callee::Function(self.want(index)),
-            (false, "vprintf") => Callee::Print,
-            (false, "__assertfail") => Callee::AssertFail,
-            (false, "malloc") => Callee::Allocate,
-            (false, "free") => Callee::Free,
-            _ => return Err(format!("the function {name} is not defined")),
+            (false, name) => {
+                built_in(name).ok_or_else(|| format!("the function {name} is not defined"))?
+            }
         };
         Ok((
             callee,
@@ -265,6 +263,23 @@ impl Builder<'_> {
             _ => None,
         })
     }
+}
+
+/// A function that is called but defined nowhere, for the driver has it.
+fn built_in(name: &str) -> Option<Callee> {
+    match name {
+        "__assertfail" => Some(Callee::AssertFail),
+        "free" => Some(Callee::Free),
+        "malloc" => Some(Callee::Allocate),
+        "vprintf" => Some(Callee::Print),
+        _ => None,
+    }
+}
+
+/// Whether device code may call a function of this name without defining it.
+#[must_use]
+pub fn is_built_in(name: &str) -> bool {
+    built_in(name).is_some()
 }
 
 fn word_type(size: u32) -> Reason<ScalarType> {
