@@ -112,7 +112,7 @@ pub fn linked_container<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8
         let mut header = [0; ENTRY_HEADER_LEN];
         header[..2].copy_from_slice(&EntryKind::PTX.0.to_le_bytes());
         header[2..4].copy_from_slice(&0x0101u16.to_le_bytes());
-        header[4..8].copy_from_slice(&(ENTRY_HEADER_LEN as u32).to_le_bytes());
+        header[4..8].copy_from_slice(&64u32.to_le_bytes());
         header[8..16].copy_from_slice(&(len as u64).to_le_bytes());
         header[40..48].copy_from_slice(&FLAG_PART.to_le_bytes());
         bytes.extend(header);
