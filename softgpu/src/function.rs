@@ -137,7 +137,8 @@ impl Function {
             2 => self.constant_len(),
             3 => kernel.local_bytes(),
             4 => kernel.registers(),
-            5 | 6 => CAPABILITY,
+            PTX_VERSION => self.program.target().unwrap_or(CAPABILITY),
+            BINARY_VERSION => CAPABILITY,
             MAX_DYNAMIC_SHARED_LEN => self.dynamic_shared_len(&kernel),
             CARVEOUT => return Ok(self.carveout.load(Ordering::Relaxed)),
             7 | 10..=15 => 0,
@@ -235,6 +236,8 @@ pub(crate) fn find(handle: CuFunction) -> Result<Arc<Function>, CuError> {
 
 /// More shared memory than there is.
 const UNSET: u32 = u32::MAX;
+const PTX_VERSION: u32 = 5;
+const BINARY_VERSION: u32 = 6;
 const MAX_DYNAMIC_SHARED_LEN: u32 = 8;
 const CARVEOUT: u32 = 9;
 const NON_PORTABLE_CLUSTER_SIZE: u32 = 14;

@@ -123,6 +123,14 @@ fn functions_say_what_they_are() {
         assert_eq!(attribute(2), Ok(12), "constants");
         assert_eq!(attribute(8), Ok(48 * 1024 - 1000), "dynamic shared memory");
         assert_eq!(attribute(16), Err(CuError::INVALID_VALUE));
+        // Host code chooses the shape of a launch by what the kernel was compiled for.
+        let newer = load(&PTX.replace("sm_80", "sm_120a")).unwrap();
+        let newer = function(newer, "bounded").unwrap();
+        for (number, value) in [(5, 120), (6, 80)] {
+            let number = CuFunctionAttribute(number);
+            let found = out(|value| cuFuncGetAttribute(value, number, newer));
+            assert_eq!(found, Ok(value));
+        }
         let parameter = |index| {
             let mut len = 0usize;
             let size = Out(&raw mut len);

@@ -88,6 +88,17 @@ impl Program {
         )
     }
 
+    /// The virtual architecture that the text was compiled for, 80 for `sm_80` or `compute_80`;
+    /// none when `.target` names none. Host code of templates chooses launch shapes by it.
+    pub fn target(&self) -> Option<u32> {
+        let number = |word: &String| {
+            let digits = word.split_once('_')?.1;
+            let end = digits.find(|c: char| !c.is_ascii_digit());
+            digits[..end.unwrap_or(digits.len())].parse().ok()
+        };
+        self.module.targets.iter().find_map(number)
+    }
+
     /// Module variables in the `.global` and `.const` spaces.
     #[must_use]
     pub fn globals(&self) -> &[Global] {
