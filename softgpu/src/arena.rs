@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use crate::config::PAGE_LEN;
 use crate::driver;
 use crate::exec::Memory;
+use crate::faultplan;
 use crate::ledger::Ledger;
 use crate::raw::{Mapping, Span, lock};
 use crate::windows;
@@ -113,6 +114,9 @@ impl Arena {
         context: u64,
         purpose: Purpose,
     ) -> Result<Allocation, Full> {
+        if purpose == Purpose::Application && faultplan::plan().is_out_of_memory() {
+            return Err(Full);
+        }
         let rounded = len.checked_next_multiple_of(GRANULE).ok_or(Full)?;
         let mut ranges = lock(&self.ranges);
         let fit = ranges.free.iter().find(|(_, free)| **free >= rounded);
@@ -232,6 +236,19 @@ impl Arena {
         let ranges = lock(&self.ranges);
         let (_, allocation) = ranges.live.range(..=address).next_back()?;
         (address - allocation.address < allocation.len).then_some(*allocation)
+    }
+
+    /// The live allocation that `address` lies in, or else the one nearest to it.
+    pub(crate) fn nearest(&self, address: u64) -> Option<Allocation> {
+        let ranges = lock(&self.ranges);
+        let before = ranges.live.range(..=address).next_back();
+        let after = ranges.live.range(address..).next();
+        let distance = |one: &Allocation| {
+            let past = address.saturating_sub(one.address + one.len - 1);
+            one.address.saturating_sub(address).max(past)
+        };
+        let both = before.into_iter().chain(after).map(|(_, one)| *one);
+        both.min_by_key(distance)
     }
 
     /// Whether the address is one of this device, allocated or not.

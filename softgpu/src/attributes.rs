@@ -161,6 +161,7 @@ const VALUES: &[(Attribute, i32)] = &[
     (Attribute::SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO, 2),
     (Attribute::CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 1),
     (Attribute::HOST_REGISTER_SUPPORTED, 1),
+    (Attribute::COOPERATIVE_LAUNCH, 1),
     (
         Attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
         SHARED_LEN_OPT_IN.cast_signed(),
@@ -227,7 +228,6 @@ mod tests {
             Attribute::MANAGED_MEMORY,
             Attribute::PAGEABLE_MEMORY_ACCESS,
             Attribute::MEMORY_POOLS_SUPPORTED,
-            Attribute::COOPERATIVE_LAUNCH,
             Attribute::CLUSTER_LAUNCH,
             Attribute::VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED,
         ] {

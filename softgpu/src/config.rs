@@ -6,6 +6,19 @@
 //! SOFTGPU_SMS           multiprocessors, that is threads that run blocks (default: the cores)
 //! SOFTGPU_BASE          address of the first device's memory, hexadecimal
 //! SOFTGPU_STATE         file in which processes share how much of a device they use
+//! SOFTGPU_FAULT         faults on purpose, a comma list:
+//!                         oom:N               allocations fail once N have succeeded
+//!                         illegal:KERNEL[:N]  the Nth launch of KERNEL (default the first)
+//!                                             accesses an illegal address
+//!                         slow-copy:N         copies take their bytes / N seconds
+//!                         ecc:N               an uncorrectable ECC error after N launches
+//!                         lost:N              the devices are gone after N launches
+//!                         base:0xADDRESS      as SOFTGPU_BASE
+//! SOFTGPU_KERNEL_TIME   launches take that time and execute nothing: 250us, or by kernel,
+//!                       1ms,long=2s (units ns, us, ms, s)
+//! SOFTGPU_WATCHDOG      seconds after which a launch ends with CUDA_ERROR_LAUNCH_TIMEOUT
+//! SOFTGPU_CHECK         1: each access of a kernel must lie in a live allocation; one that does
+//!                       not is told on stderr, with its kernel, block, thread and address
 //! SOFTGPU_LOG           1: what goes wrong and what is not supported, on stderr; 2: every call
 //! CUDA_MODULE_LOADING   EAGER: kernels are decoded when their module is loaded (default: LAZY)
 //! CUDA_VISIBLE_DEVICES  ordinals or UUIDs, in the order to be seen; empty: none

@@ -17,6 +17,7 @@ use flexdirect_wire::abi::{CuContext, CuError, CuResult, CuStream};
 use crate::device::Device;
 use crate::driver::{self, CONTEXTS, EVENTS, LIBRARIES, MODULES, STREAMS};
 use crate::exec::Memory;
+use crate::heap::DeviceHeap;
 use crate::raw::{self, lock};
 use crate::stream::Stream;
 use crate::{export, module, windows};
@@ -44,8 +45,10 @@ pub(crate) struct Context {
     pub(crate) cancel: AtomicBool,
     /// What its kernels printed and nobody has waited for yet.
     printed: Mutex<Vec<u8>>,
-    /// Limits and cache configurations, which change nothing but what queries say.
+    /// Limits, of which launches take some, and cache configurations, which are only read again.
     pub(crate) settings: Mutex<Settings>,
+    /// Memory of device-side `malloc`.
+    pub(crate) heap: DeviceHeap,
 }
 
 #[derive(Debug)]
@@ -88,6 +91,7 @@ impl Context {
             cancel: AtomicBool::new(false),
             printed: Mutex::default(),
             settings: Mutex::new(Settings::default()),
+            heap: DeviceHeap::default(),
         })
     }
 
@@ -203,6 +207,7 @@ impl Context {
         for module in MODULES.filter(|module| module.context == self.id) {
             module::unload(&module);
         }
+        self.heap.forget();
         self.device().arena.free_context(self.id);
         driver::pinned().free_context(self.id);
         tables::context_destroyed(self.handle.0);

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::device::{Device, machine_number, uuid, uuid_text};
 use crate::event::Event;
+use crate::faultplan::{self, Plan};
 use crate::function::Function;
 use crate::link::Link;
 use crate::module::{Library, Module};
@@ -61,7 +62,13 @@ pub(crate) fn initialise() -> Result<(), CuError> {
     if DEVICES.get().is_some() {
         return Ok(());
     }
-    let config = environment();
+    let plan = Plan::new(|name| std::env::var(name).ok()).map_err(|error| {
+        eprintln!("softgpu: {error}; the driver does not start");
+        CuError::INVALID_VALUE
+    })?;
+    let mut config = environment();
+    config.base = plan.base.unwrap_or(config.base);
+    faultplan::set(plan);
     let machine = machine_number();
     let uuids: Vec<String> = (0..config.devices)
         .map(|index| uuid_text(uuid(machine, index)))
@@ -110,6 +117,9 @@ pub(crate) fn check() -> Result<(), CuError> {
     }
     if DEVICES.get().is_none() || raw::is_forked() {
         return Err(CuError::NOT_INITIALIZED);
+    }
+    if faultplan::plan().is_lost() {
+        return Err(CuError::DEVICE_UNAVAILABLE);
     }
     Ok(())
 }

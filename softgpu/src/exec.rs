@@ -28,6 +28,7 @@ mod atomic;
 mod barrier;
 mod block;
 mod call;
+mod check;
 mod code;
 mod decode;
 mod execute;
@@ -55,13 +56,15 @@ mod print;
 mod program;
 mod registers;
 mod scalar;
+mod schedule;
 mod space;
+mod time;
 mod warp;
 mod warp_sync;
 
 pub use decode::is_built_in;
 pub use fault::{Fault, Place};
-pub use launch::{Launch, run};
+pub use launch::{BadAccess, Checker, Extras, Heap, Launch, run};
 pub use memory::{Memory, Windows};
 pub use program::{
     DecodeError, Global, GlobalSpace, Kernel, LinkError, Parameter, Program, Relocation,

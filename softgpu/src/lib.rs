@@ -17,6 +17,7 @@ mod arena;
 mod attributes;
 mod callback;
 mod calls;
+mod checker;
 mod config;
 mod context;
 mod device;
@@ -29,7 +30,10 @@ pub mod exec;
     reason = "exports C symbols and reads what callers point to"
 )]
 pub mod export;
+mod faultplan;
 mod function;
+mod heap;
+mod launch;
 mod ledger;
 mod link;
 mod merge;

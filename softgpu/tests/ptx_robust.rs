@@ -9,7 +9,7 @@
 use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
-use softgpu_cuda::exec::{Launch, Memory, Program, run};
+use softgpu_cuda::exec::{Extras, Launch, Memory, Program, run};
 use softgpu_cuda::ptx;
 
 const TEXTS: [&str; 3] = [
@@ -126,6 +126,7 @@ fn run_all(program: &Program) {
                 cancel,
                 print: &|_| (),
                 cooperative_workspace: None,
+                extras: Extras::default(),
             });
             let _ = done.send(());
         });

@@ -999,7 +999,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         config: *const CuLaunchConfig, f: CuFunction, kernel_params: *mut *mut c_void,
         extra: *mut *mut c_void,
     ) since 11060 twin cuLaunchKernelEx_ptsz 11060, by hand;
-    0x0910 absent never fn cuLaunchCooperativeKernel(
+    /// Launches a kernel whose blocks can wait for one another.
+    0x0910 soft never fn cuLaunchCooperativeKernel(
         f: CuFunction, grid_dim_x: u32, grid_dim_y: u32, grid_dim_z: u32, block_dim_x: u32,
         block_dim_y: u32, block_dim_z: u32, shared_mem_bytes: u32, stream: CuStream,
         kernel_params: *mut *mut c_void,

@@ -147,6 +147,15 @@ pub(crate) fn cuCtxSynchronize_v2(ctx: CuContext) -> CuResult {
 
 pub(crate) fn cuCtxSetLimit(limit: CuLimit, value: usize) -> CuResult {
     let current = context::current()?;
+    let refused = match limit.0 {
+        STACK_SIZE => value > STACK_LEN_MAX,
+        // A heap that kernels use keeps its size.
+        HEAP_SIZE => current.heap.is_taken(),
+        _ => false,
+    };
+    if refused {
+        return Err(CuError::INVALID_VALUE);
+    }
     let mut settings = lock(&current.settings);
     let place = settings.limits.get_mut(limit.0 as usize);
     *place.ok_or(CuError::UNSUPPORTED_LIMIT)? = value;
@@ -231,6 +240,11 @@ fn check_flags(flags: u32) -> CuResult {
 /// Priorities go from 0 to this, in steps of one.
 pub(crate) const PRIORITY_GREATEST: i32 = -5;
 
+/// CU_LIMIT_STACK_SIZE, and its most in bytes: the local memory that a thread can have.
+const STACK_SIZE: u32 = 0;
+const STACK_LEN_MAX: usize = 512 << 10;
+/// CU_LIMIT_MALLOC_HEAP_SIZE.
+const HEAP_SIZE: u32 = 2;
 const API_VERSION: u32 = 3020;
 const CACHE_CONFIG_MAX: u32 = 3;
 const FLAGS_MASK: u32 = 0xff;

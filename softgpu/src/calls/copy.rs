@@ -6,11 +6,13 @@
 //! else the call waits (CUDA Driver API, "API synchronization behavior").
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use flexdirect_wire::abi::*;
 
-use crate::context;
+use crate::context::{self, Context};
 use crate::driver;
+use crate::faultplan;
 use crate::pinned::Range;
 use crate::raw::Span;
 use crate::stream::Work;
@@ -81,20 +83,37 @@ fn copy(target: Place, source: Place, stream: CuStream, waits: bool) -> CuResult
         drop(held);
         Ok(())
     };
+    let len = from.len();
     match pageable {
         (false, false) if between_devices || !waits => {
-            context.submit(&stream, None, Work::Execute(Box::new(whole)))
+            context.submit(&stream, None, paced(&context, len, whole))
         }
-        (false, true) if !waits && from.len() <= STAGED_LEN_MAX => {
+        (false, true) if !waits && len <= STAGED_LEN_MAX => {
             let bytes = from.to_vec();
             let staged = move || {
                 into.write(&bytes);
                 Ok(())
             };
-            context.submit(&stream, None, Work::Execute(Box::new(staged)))
+            context.submit(&stream, None, paced(&context, len, staged))
         }
-        _ => context.submit_and_wait(&stream, Work::Execute(Box::new(whole))),
+        _ => context.submit_and_wait(&stream, paced(&context, len, whole)),
     }
+}
+
+/// A copy of `len` bytes, which takes its time where the environment wants slow copies.
+pub(super) fn paced(
+    context: &Arc<Context>,
+    len: usize,
+    copy: impl FnOnce() -> CuResult + Send + 'static,
+) -> Work {
+    let Some(time) = faultplan::plan().copy_time(len) else {
+        return Work::Execute(Box::new(copy));
+    };
+    let owner = Arc::clone(context);
+    Work::Execute(Box::new(move || {
+        faultplan::pass(Instant::now(), time, &owner.cancel);
+        copy()
+    }))
 }
 
 pub(crate) fn cuMemcpy(dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize) -> CuResult {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use flexdirect_wire::abi::*;
 
-use super::copy::{Place, STAGED_LEN_MAX};
+use super::copy::{Place, STAGED_LEN_MAX, paced};
 use crate::attributes::PITCH_MAX;
 use crate::context;
 use crate::pinned::Range;
@@ -155,15 +155,16 @@ impl Transfer {
     /// Those of the stream, and a fault that poisons the context.
     pub(crate) fn submit(self, stream: CuStream, waits: bool) -> CuResult {
         let (context, stream) = context::stream(stream)?;
+        let len = self.extent.len();
         let asynchronous = match self.pageable {
             (false, false) => self.between_devices || !waits,
-            (false, true) if !waits && self.extent.len() <= STAGED_LEN_MAX => {
+            (false, true) if !waits && len <= STAGED_LEN_MAX => {
                 let bytes = self.staged();
                 let work = move || {
                     self.execute_staged(&bytes);
                     Ok(())
                 };
-                return context.submit(&stream, None, Work::Execute(Box::new(work)));
+                return context.submit(&stream, None, paced(&context, len, work));
             }
             _ => false,
         };
@@ -171,7 +172,7 @@ impl Transfer {
             self.execute();
             Ok(())
         };
-        let work = Work::Execute(Box::new(work));
+        let work = paced(&context, len, work);
         if asynchronous {
             context.submit(&stream, None, work)
         } else {

@@ -9,9 +9,8 @@ use flexdirect_wire::abi::*;
 use super::not_null;
 use crate::attributes::LIMITS;
 use crate::context::{self, Context};
-use crate::driver::trace;
-use crate::exec::{Fault, Launch, run};
 use crate::function::{self, Function};
+use crate::launch::Prepared;
 use crate::raw::{self, Span};
 use crate::stream::{Body, Work};
 
@@ -34,7 +33,29 @@ pub(crate) fn cuLaunchKernel(
         block: [block_dim_x, block_dim_y, block_dim_z],
         shared_len: shared_mem_bytes,
     };
-    launch(f, shape, stream, kernel_params, extra)
+    launch(f, shape, false, stream, kernel_params, extra)
+}
+
+/// A launch whose blocks are all resident at once, so that they can wait for one another.
+#[expect(clippy::too_many_arguments, reason = "the C signature")]
+pub(crate) fn cuLaunchCooperativeKernel(
+    f: CuFunction,
+    grid_dim_x: u32,
+    grid_dim_y: u32,
+    grid_dim_z: u32,
+    block_dim_x: u32,
+    block_dim_y: u32,
+    block_dim_z: u32,
+    shared_mem_bytes: u32,
+    stream: CuStream,
+    kernel_params: *mut *mut c_void,
+) -> CuResult {
+    let shape = Shape {
+        grid: [grid_dim_x, grid_dim_y, grid_dim_z],
+        block: [block_dim_x, block_dim_y, block_dim_z],
+        shared_len: shared_mem_bytes,
+    };
+    launch(f, shape, true, stream, kernel_params, std::ptr::null_mut())
 }
 
 pub(crate) fn cuLaunchKernelEx(
@@ -45,15 +66,24 @@ pub(crate) fn cuLaunchKernelEx(
 ) -> CuResult {
     context::current()?;
     let (config, attributes) = raw::launch_config(config).ok_or(CuError::INVALID_VALUE)?;
+    let mut is_cooperative = false;
     for attribute in &attributes {
         check_attribute(attribute)?;
+        is_cooperative |= attribute.id == COOPERATIVE && attribute.value[0] << 32 != 0;
     }
     let shape = Shape {
         grid: config.grid,
         block: config.block,
         shared_len: config.shared_mem_bytes,
     };
-    launch(f, shape, config.stream, kernel_params, extra)
+    launch(
+        f,
+        shape,
+        is_cooperative,
+        config.stream,
+        kernel_params,
+        extra,
+    )
 }
 
 /// Hints are ignored; what would change the meaning of the launch is refused.
@@ -61,7 +91,6 @@ fn check_attribute(attribute: &CuLaunchAttribute) -> CuResult {
     let [first, second, ..] = attribute.value;
     let low = |value: u64| value & u64::from(u32::MAX);
     let asks = match attribute.id {
-        COOPERATIVE => low(first) != 0,
         CLUSTER => [low(first), first >> 32, low(second)]
             .iter()
             .any(|&blocks| blocks > 1),
@@ -78,6 +107,7 @@ fn check_attribute(attribute: &CuLaunchAttribute) -> CuResult {
 fn launch(
     function: CuFunction,
     shape: Shape,
+    is_cooperative: bool,
     stream: CuStream,
     kernel_params: *mut *mut c_void,
     extra: *mut *mut c_void,
@@ -89,7 +119,7 @@ fn launch(
         return Err(CuError::INVALID_HANDLE);
     }
     let parameters = parameters(&function, kernel_params, extra)?;
-    let work = prepare(&context, &function, shape, parameters)?;
+    let work = prepare(&context, &function, shape, is_cooperative, parameters)?;
     context.submit(&stream, None, Work::Execute(Box::new(move || work())))
 }
 
@@ -98,6 +128,7 @@ pub(crate) fn prepare(
     context: &Arc<Context>,
     function: &Function,
     shape: Shape,
+    is_cooperative: bool,
     parameters: Vec<u8>,
 ) -> Result<Body, CuError> {
     check(shape, LIMITS, function.limits()?).or_else(CuError::check)?;
@@ -109,25 +140,33 @@ pub(crate) fn prepare(
     {
         return Err(CuError::INVALID_VALUE);
     }
-    let owner = Arc::clone(context);
-    let work = move || {
-        let device = owner.device();
-        let launch = Launch {
-            kernel: &kernel,
-            grid: shape.grid,
-            block: shape.block,
-            dynamic_shared_bytes: shape.shared_len,
-            parameters: &parameters,
-            memory: owner.memory(),
-            globals: &|name| module.globals.get(name).map(|global| global.0),
-            workers: device.multiprocessors,
-            cancel: &owner.cancel,
-            print: &|text| owner.print(text),
-            cooperative_workspace: None,
-        };
-        run(&launch).map_err(|fault| error_of(&fault))
+    if is_cooperative {
+        check_residence(function, context, shape)?;
+    }
+    let prepared = Prepared {
+        kernel,
+        module,
+        shape,
+        is_cooperative,
+        parameters,
     };
-    Ok(Arc::new(work))
+    let owner = Arc::clone(context);
+    Ok(Arc::new(move || prepared.run(&owner)))
+}
+
+/// All blocks of a cooperative launch must fit the multiprocessors at once.
+fn check_residence(function: &Function, context: &Context, shape: Shape) -> CuResult {
+    let threads = shape.block.iter().product();
+    let each = function.blocks_per_processor(threads, shape.shared_len as usize)?;
+    let most = u64::from(each) * context.device().multiprocessors as u64;
+    let blocks = shape
+        .grid
+        .iter()
+        .try_fold(1u64, |blocks, &count| blocks.checked_mul(u64::from(count)));
+    if blocks.is_none_or(|blocks| blocks > most) {
+        return Err(CuError::COOPERATIVE_LAUNCH_TOO_LARGE);
+    }
+    Ok(())
 }
 
 /// Values of the parameters in their layout, copied: the application's pointers are dead when the
@@ -164,31 +203,6 @@ pub(crate) fn parameters(
         bytes[offset..offset + size].copy_from_slice(&value);
     }
     Ok(bytes)
-}
-
-/// The error by which a fault is known, told to whoever wants to know more.
-fn error_of(fault: &Fault) -> CuError {
-    trace(|| fault.to_string());
-    match fault {
-        Fault::AssertFailed { place, message } => {
-            // Every driver tells of a failed assertion on stderr, in this form.
-            let mut parts = message.splitn(3, ": ");
-            let mut part = || parts.next().unwrap_or_default();
-            let (line, function, condition) = (part(), part(), part());
-            let ([bx, by, bz], [tx, ty, tz]) = (place.block, place.thread);
-            eprintln!(
-                "{line}: {function}: block: [{bx},{by},{bz}], thread: [{tx},{ty},{tz}] \
-                 Assertion `{condition}` failed."
-            );
-            CuError::ASSERT
-        }
-        Fault::BarrierDeadlock { .. } => CuError::LAUNCH_TIMEOUT,
-        Fault::IllegalAddress { .. } => CuError::ILLEGAL_ADDRESS,
-        Fault::IllegalInstruction { .. } => CuError::ILLEGAL_INSTRUCTION,
-        Fault::Misaligned { .. } => CuError::MISALIGNED_ADDRESS,
-        Fault::StackOverflow { .. } => CuError::HARDWARE_STACK_ERROR,
-        _ => CuError::LAUNCH_FAILED,
-    }
 }
 
 // ------------------------------------------------------------------------------- occupancy

@@ -415,7 +415,7 @@ impl Walk<'_> {
 
     fn control(&mut self, op: &mut Op) {
         match op {
-            Op::BranchTable(slot, _) => self.slot(0, slot, false),
+            Op::BranchTable(slot, _) | Op::Sleep(slot) => self.slot(0, slot, false),
             Op::ActiveMask(slot) => self.slot(0, slot, true),
             Op::Call(call) => {
                 if let Callee::Indirect(slot) = &mut call.callee {

@@ -1,13 +1,13 @@
 //! One block: its warps taking turns, its barriers, its shared memory.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::barrier::BarrierState;
 use super::code::Code;
 use super::memory::Bad;
 use super::registers::Constants;
 use super::space::Spaces;
-use super::warp::{Trouble, TroubleKind, Warp};
+use super::warp::{Pause, Trouble, TroubleKind, Warp};
 use super::{Fault, LANES, Launch, Place};
 
 /// What the warps of a block share.
@@ -21,7 +21,8 @@ pub(super) struct Env<'l> {
     /// Threads of the block that have not exited.
     living: u32,
     pub(super) worker: u32,
-    pub(super) started: Instant,
+    /// The shortest `nanosleep` since the block was last asked, in nanoseconds.
+    pub(super) sleep_ns: u64,
 }
 
 impl Env<'_> {
@@ -29,11 +30,17 @@ impl Env<'_> {
     pub(super) fn exited(&mut self, count: u32) {
         self.living -= count;
     }
+}
 
-    /// Time for the clock registers.
-    pub(super) fn nanoseconds(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
-    }
+/// What came of a turn of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// All its threads have exited.
+    Done,
+    /// It goes on.
+    Progress,
+    /// Its warps only turn in loops or sleep: it may wait for another block.
+    Spun,
 }
 
 /// A block and the room it runs in, which is used again for the next block.
@@ -48,7 +55,7 @@ impl<'l> Block<'l> {
         let code = &launch.kernel.code;
         let threads = launch.block.iter().product::<u32>() as usize;
         let warps = threads.div_ceil(LANES);
-        let local_bytes = Self::local_len(code);
+        let local_bytes = Self::local_len(launch);
         let shared_bytes =
             code.dynamic_shared_offset as usize + launch.dynamic_shared_bytes as usize;
         let rows = code.functions[0].rows as usize;
@@ -69,7 +76,7 @@ impl<'l> Block<'l> {
                 barriers: [BarrierState::default(); 16],
                 living: 0,
                 worker,
-                started: Instant::now(),
+                sleep_ns: 0,
             },
             warps: (0..warps as u32)
                 .map(|number| Warp::new(number, rows))
@@ -78,9 +85,20 @@ impl<'l> Block<'l> {
     }
 
     /// Local memory of one thread, in bytes.
-    pub(super) fn local_len(code: &Code) -> usize {
-        let stack = if code.has_calls { STACK_BYTES } else { 0 };
-        code.entry_local_bytes as usize + stack
+    pub(super) fn local_len(launch: &Launch<'_>) -> usize {
+        let code = &launch.kernel.code;
+        let entry = code.entry_local_bytes as usize;
+        if !code.has_calls {
+            return entry;
+        }
+        // A chain of calls without recursion has each function once, and a copy of its arguments.
+        let frames = code
+            .functions
+            .iter()
+            .map(|one| 2 * one.local_bytes as usize);
+        let stack = launch.extras.stack_bytes.unwrap_or(STACK_BYTES);
+        let stack = stack.min(STACK_BYTES_MAX) + CALL_BYTES;
+        (entry + frames.sum::<usize>() + stack).next_multiple_of(16)
     }
 
     /// Puts the threads of the block numbered `number` in the grid at the start of the kernel.
@@ -96,37 +114,60 @@ impl<'l> Block<'l> {
         for warp in &mut self.warps {
             warp.start(self.env.launch.block, &self.env.code.functions[0]);
         }
+        self.set_patience(self.env.launch.cooperative_workspace.is_some());
     }
 
-    /// Gives every warp a turn; true once all threads have exited.
-    pub(super) fn advance(&mut self) -> Result<bool, Fault> {
-        let mut progress = false;
+    /// Makes its warps give way sooner, or as they do at first.
+    pub(super) fn set_patience(&mut self, short: bool) {
+        for warp in &mut self.warps {
+            warp.set_patience(short);
+        }
+    }
+
+    /// How long its threads sleep at least, if they do; asked once.
+    pub(super) fn take_sleep(&mut self) -> Duration {
+        Duration::from_nanos(std::mem::take(&mut self.env.sleep_ns))
+    }
+
+    /// Gives every warp a turn.
+    pub(super) fn advance(&mut self) -> Result<Turn, Fault> {
+        let (mut progress, mut spun) = (false, true);
+        let deadline = self.env.launch.extras.deadline;
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let kind = TroubleKind::TimedOut;
+            return Err(self.fault(self.living_warp(), Trouble { lane: 0, kind }));
+        }
         for at in 0..self.warps.len() {
             let warp = &mut self.warps[at];
             if warp.runnable() == 0 {
                 continue;
             }
             progress = true;
-            let pause = warp.run(&mut self.env);
-            if let Err(trouble) = pause {
-                return Err(self.fault(at, trouble));
+            match warp.run(&mut self.env) {
+                Ok(pause) => spun &= pause == Pause::Yielded,
+                Err(trouble) => return Err(self.fault(at, trouble)),
             }
             self.release();
         }
         if self.env.living == 0 {
-            return Ok(true);
+            return Ok(Turn::Done);
         }
         if !progress && !self.warps.iter_mut().any(Warp::force_sync) {
-            let at = self
-                .warps
-                .iter()
-                .position(|warp| warp.live != 0)
-                .unwrap_or_default();
+            let at = self.living_warp();
             let lane = self.warps[at].live.trailing_zeros() as usize & 31;
             let place = self.place(at, lane);
             return Err(Fault::BarrierDeadlock { place });
         }
-        Ok(false)
+        Ok(if progress && spun {
+            Turn::Spun
+        } else {
+            Turn::Progress
+        })
+    }
+
+    fn living_warp(&self) -> usize {
+        let living = self.warps.iter().position(|warp| warp.live != 0);
+        living.unwrap_or_default()
     }
 
     /// Lets through the barriers for which all have come.
@@ -175,9 +216,13 @@ impl<'l> Block<'l> {
             TroubleKind::Assert(message) => Fault::AssertFailed { place, message },
             TroubleKind::Stack => Fault::StackOverflow { place },
             TroubleKind::Cancelled => Fault::Cancelled,
+            TroubleKind::TimedOut => Fault::TimedOut { place },
         }
     }
 }
 
-/// Local memory of a thread for the frames of called functions, in bytes.
-const STACK_BYTES: usize = 16 << 10;
+/// Stack of a thread in bytes, unless the launch says otherwise; and the most of it.
+const STACK_BYTES: usize = 1 << 10;
+const STACK_BYTES_MAX: usize = 512 << 10;
+/// Room for the arguments of functions that are built in.
+const CALL_BYTES: usize = 256;

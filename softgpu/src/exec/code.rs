@@ -119,8 +119,8 @@ pub(super) enum Op {
     /// What a whole warp does with matrices.
     Matrix(Box<Operation<MatrixKind>>),
     ActiveMask(Slot),
-    /// A hint that other threads should run now (`nanosleep`).
-    Yield,
+    /// Other threads should run for so many nanoseconds (`nanosleep`).
+    Sleep(Slot),
     /// Something that needs no action here (fences, prefetches).
     Nothing,
 }

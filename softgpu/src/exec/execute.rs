@@ -2,11 +2,13 @@
 
 use super::LANES;
 use super::block::Env;
+use super::check::Access;
 use super::code::{Address, AsyncCopy, Atomic, Base, Load, Logic, Op, Outcome, Region, Source};
 use super::code::{ScalarOp, Special, Store, Target};
 use super::lanes::Longs;
 use super::memory::Bad;
 use super::registers::{BITS, FULL};
+use super::time;
 use super::warp::{Trouble, TroubleKind, Warp, lanes};
 
 impl Warp {
@@ -237,9 +239,10 @@ impl Warp {
             Special::MaskLessEqual => by_lane(|lane| u32::MAX >> (31 - lane)),
             Special::MaskGreater => by_lane(|lane| !(u32::MAX >> (31 - lane))),
             Special::MaskGreaterEqual => by_lane(|lane| u32::MAX << lane),
-            Special::Clock => [env.nanoseconds(); LANES],
-            Special::ClockHigh | Special::GlobalTimerHigh => [env.nanoseconds() >> 32; LANES],
-            Special::GlobalTimer => [env.nanoseconds(); LANES],
+            Special::Clock => [time::ticks(); LANES],
+            Special::ClockHigh => [time::ticks() >> 32; LANES],
+            Special::GlobalTimer => [time::nanoseconds(); LANES],
+            Special::GlobalTimerHigh => [time::nanoseconds() >> 32; LANES],
             // The workspace of a cooperative launch: high half, low half.
             Special::Environment(1) => [env.launch.cooperative_workspace.unwrap_or(0) >> 32; LANES],
             Special::Environment(2) => {
@@ -283,6 +286,8 @@ impl Warp {
 
     #[inline(always)]
     fn load(&mut self, env: &mut Env<'_>, load: &Load, mask: u32) -> Result<(), Trouble> {
+        let access = Access(&load.address, load.size, load.targets.len(), false);
+        self.check(env, &access, mask)?;
         let addresses = self.addresses(env, &load.address);
         if let ([Target::Word(slot)], 4) = (load.targets.as_slice(), load.size) {
             let mut words = [0; LANES];
@@ -388,6 +393,8 @@ impl Warp {
 
     #[inline(always)]
     fn store(&mut self, env: &mut Env<'_>, store: &Store, mask: u32) -> Result<(), Trouble> {
+        let access = Access(&store.address, store.size, store.sources.len(), true);
+        self.check(env, &access, mask)?;
         let addresses = self.addresses(env, &store.address);
         if let ([Source::Word(slot)], 4) = (store.sources.as_slice(), store.size) {
             let words = self.registers.words(env.constants, *slot);
@@ -422,6 +429,8 @@ impl Warp {
     }
 
     fn atomic(&mut self, env: &mut Env<'_>, atomic: &Atomic, mask: u32) -> Result<(), Trouble> {
+        let access = Access(&atomic.address, atomic.size, 1, true);
+        self.check(env, &access, mask)?;
         let addresses = self.addresses(env, &atomic.address);
         let constants = env.constants;
         let mut old = [0; LANES];

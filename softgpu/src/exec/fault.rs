@@ -88,6 +88,12 @@ pub enum Fault {
         /// Where.
         place: Box<Place>,
     },
+    /// The launch took longer than it may (CUDA_ERROR_LAUNCH_TIMEOUT).
+    #[error("timed out: {place}")]
+    TimedOut {
+        /// A thread that was still running.
+        place: Box<Place>,
+    },
     /// The kernel executed `trap` (CUDA_ERROR_LAUNCH_FAILED).
     #[error("trap: {place}")]
     Trap {

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use super::block::Block;
 use super::registers::Constants;
-use super::{Fault, Kernel, LANES, Memory, pool};
+use super::schedule::work;
+use super::{Fault, Kernel, LANES, Memory, Place, pool};
 
 /// What to run, on what, with what.
 #[expect(missing_debug_implementations, reason = "holds closures")]
@@ -24,7 +26,8 @@ pub struct Launch<'a> {
     pub memory: Memory,
     /// Address of a module global by its name.
     pub globals: &'a (dyn Fn(&str) -> Option<u64> + Sync),
-    /// Threads to use, 1 at least. With 1 the blocks run in order, so float atomics are repeatable.
+    /// Threads to use, 1 at least. With 1 the blocks run in the same order each time (of their
+    /// numbers, unless they wait for one another), so float atomics are repeatable.
     pub workers: usize,
     /// Set to true, it ends the launch soon, with [`Fault::Cancelled`].
     pub cancel: &'a AtomicBool,
@@ -33,6 +36,58 @@ pub struct Launch<'a> {
     /// For a cooperative launch the address of its zeroed workspace: all blocks are then resident
     /// and take turns. The workspace lies in the arena; 4 KiB are plenty.
     pub cooperative_workspace: Option<u64>,
+    /// What a launch can do without.
+    pub extras: Extras<'a>,
+}
+
+/// What a launch can do without.
+#[derive(Clone, Copy, Default)]
+#[expect(missing_debug_implementations, reason = "holds closures")]
+pub struct Extras<'a> {
+    /// Bytes of each thread's stack, as CU_LIMIT_STACK_SIZE sets it; what calls need that do not
+    /// recurse comes on top. 1 KiB if not given.
+    pub stack_bytes: Option<usize>,
+    /// Where device-side `malloc` takes memory from; without it every `malloc` gives null.
+    pub heap: Option<&'a dyn Heap>,
+    /// Looks at every access of the kernel before it is made.
+    pub checker: Option<&'a dyn Checker>,
+    /// When it must be over, lest it end with [`Fault::TimedOut`].
+    pub deadline: Option<Instant>,
+}
+
+/// Knows which of the arena's bytes a kernel may access, asked by any worker.
+pub trait Checker: Sync {
+    /// Whether `size` bytes at a global address lie in what was allocated.
+    fn allows(&self, address: u64, size: u64) -> bool;
+
+    /// Told of an access that is about to end the launch.
+    fn report(&self, access: &BadAccess);
+}
+
+/// An access that must not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadAccess {
+    /// Who makes it.
+    pub place: Place,
+    /// `global`, `shared`, `local` or `param`.
+    pub space: &'static str,
+    /// Its address in that space.
+    pub address: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it writes.
+    pub writes: bool,
+    /// Whether the address is good but for its alignment.
+    pub is_misaligned: bool,
+}
+
+/// Memory for device-side `malloc` and `free`, asked by any worker.
+pub trait Heap: Sync {
+    /// Address of `len` bytes in the arena, aligned to 16, or `None` when there is no room.
+    fn allocate(&self, len: u64) -> Option<u64>;
+
+    /// Frees what [`Heap::allocate`] gave; another address does nothing.
+    fn free(&self, address: u64);
 }
 
 /// Runs one launch to its end.
@@ -48,16 +103,16 @@ pub fn run(launch: &Launch<'_>) -> Result<(), Fault> {
         .iter()
         .map(|&count| u64::from(count))
         .product::<u64>();
+    let most = launch.workers.clamp(1, WORKERS_MAX);
+    let rooms = (ROOM_LEN_MAX / room_len(launch).max(1)).max(1);
+    let workers = most.min(usize::try_from(blocks).unwrap_or(most)).min(rooms);
     let shared = Shared {
         next: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         blocks,
+        residents_max: (rooms / workers).clamp(1, RESIDENTS_MAX),
         fault: Mutex::new(None),
     };
-    let most = launch.workers.clamp(1, WORKERS_MAX);
-    let workers = most
-        .min(usize::try_from(blocks).unwrap_or(most))
-        .min((ROOM_LEN_MAX / room_len(launch).max(1)).max(1));
     let one = |worker: usize| {
         let result = guarded(launch, || {
             work(launch, &constants, &shared, worker, workers)
@@ -100,7 +155,7 @@ fn room_len(launch: &Launch<'_>) -> usize {
     let warps = threads.div_ceil(LANES);
     let shared = code.dynamic_shared_offset as usize + launch.dynamic_shared_bytes as usize;
     let rows = code.functions[0].rows as usize * ROW_LEN;
-    shared + warps * (LANES * Block::local_len(code) + rows)
+    shared + warps * (LANES * Block::local_len(launch) + rows)
 }
 
 /// A kernel must not take the process along, whatever it brings to light in this interpreter.
@@ -117,16 +172,28 @@ fn defect(launch: &Launch<'_>) -> Fault {
 }
 
 /// What the workers of one launch share.
-struct Shared {
+pub(super) struct Shared {
     /// Number of the next block to run.
     next: AtomicU64,
     /// Some worker has failed.
-    stop: AtomicBool,
-    blocks: u64,
+    pub(super) stop: AtomicBool,
+    pub(super) blocks: u64,
+    /// Blocks that a worker may have started and not finished.
+    pub(super) residents_max: usize,
     fault: Mutex<Option<Fault>>,
 }
 
 impl Shared {
+    /// Number of the next block to run, if one is left.
+    pub(super) fn take(&self) -> Option<u64> {
+        // Not added to again and again by workers that look for more.
+        if self.next.load(Ordering::Relaxed) >= self.blocks {
+            return None;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number < self.blocks).then_some(number)
+    }
+
     /// Stops the others; the first fault counts, but cancellation only if there is no other.
     fn fail(&self, found: Fault) {
         self.stop.store(true, Ordering::Relaxed);
@@ -138,72 +205,6 @@ impl Shared {
             *fault = Some(found);
         }
     }
-}
-
-fn work(
-    launch: &Launch<'_>,
-    constants: &Constants,
-    shared: &Shared,
-    worker: usize,
-    workers: usize,
-) -> Result<(), Fault> {
-    if launch.cooperative_workspace.is_some() {
-        return work_together(launch, constants, shared, worker, workers);
-    }
-    // A helper that finds nothing left to do needs no room.
-    let mut room = None;
-    loop {
-        let number = shared.next.fetch_add(1, Ordering::Relaxed);
-        if number >= shared.blocks {
-            return Ok(());
-        }
-        let block = room.get_or_insert_with(|| Block::new(launch, constants, worker as u32));
-        block.start(number);
-        loop {
-            if shared.stop.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            if launch.cancel.load(Ordering::Relaxed) {
-                return Err(Fault::Cancelled);
-            }
-            if block.advance()? {
-                break;
-            }
-        }
-    }
-}
-
-/// A cooperative launch: all blocks of this worker are resident and take turns, because they may
-/// wait for one another.
-fn work_together(
-    launch: &Launch<'_>,
-    constants: &Constants,
-    shared: &Shared,
-    worker: usize,
-    workers: usize,
-) -> Result<(), Fault> {
-    let mut blocks = Vec::new();
-    for number in (worker as u64..shared.blocks).step_by(workers) {
-        let mut block = Block::new(launch, constants, worker as u32);
-        block.start(number);
-        blocks.push(block);
-    }
-    while !blocks.is_empty() {
-        let mut left = Vec::with_capacity(blocks.len());
-        for mut block in blocks {
-            if shared.stop.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            if launch.cancel.load(Ordering::Relaxed) {
-                return Err(Fault::Cancelled);
-            }
-            if !block.advance()? {
-                left.push(block);
-            }
-        }
-        blocks = left;
-    }
-    Ok(())
 }
 
 fn check(launch: &Launch<'_>) -> Result<(), Fault> {
@@ -267,6 +268,8 @@ fn invalid(launch: &Launch<'_>, reason: String) -> Fault {
 const WORKERS_MAX: usize = 1024;
 /// Bytes that the blocks which run at once may take together; one may run whatever it takes.
 const ROOM_LEN_MAX: usize = 2 << 30;
+/// Blocks that a worker may have started, as many as a multiprocessor holds.
+const RESIDENTS_MAX: usize = 32;
 /// Bytes that all blocks of a cooperative launch may take.
 const COOPERATIVE_LEN_MAX: u128 = 4 << 30;
 /// Bytes of one row in all three register files.
@@ -274,4 +277,4 @@ const ROW_LEN: usize = LANES * (size_of::<u32>() + size_of::<u64>()) + size_of::
 /// Above what any device offers a block.
 const SHARED_BYTES_MAX: u64 = 256 << 10;
 /// Resident blocks keep their registers: about what a large device holds.
-const COOPERATIVE_BLOCKS_MAX: u128 = 4096;
+const COOPERATIVE_BLOCKS_MAX: u128 = 1 << 15;

@@ -59,10 +59,20 @@ impl Warp {
                     kind: TroubleKind::Assert(message),
                 });
             }
-            // A device heap of no size: every allocation fails, as CUDA lets it.
             Callee::Allocate => {
-                let result = env.spaces.store(Region::Local, thread, frame, 8, 0);
+                let len = argument(env, 0).map_err(bad)?;
+                let heap = env.launch.extras.heap;
+                let found = heap.and_then(|heap| heap.allocate(len)).unwrap_or(0);
+                let result = env.spaces.store(Region::Local, thread, frame, 8, found);
                 result.map_err(|kind| bad((kind, frame)))?;
+            }
+            Callee::Free => {
+                let address = argument(env, 0).map_err(bad)?;
+                if let Some(heap) = env.launch.extras.heap
+                    && address != 0
+                {
+                    heap.free(address);
+                }
             }
             _ => {}
         }

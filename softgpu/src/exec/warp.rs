@@ -6,10 +6,11 @@
 //! after a while, because since sm_70 a lane may wait in a loop for another lane of its warp.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::LANES;
 use super::block::Env;
-use super::code::{FunctionCode, Op};
+use super::code::{FunctionCode, Op, Slot};
 use super::lanes::{Longs, Words};
 use super::memory::Bad;
 use super::registers::{FULL, Registers};
@@ -40,6 +41,7 @@ pub(super) enum TroubleKind {
     Assert(String),
     Stack,
     Cancelled,
+    TimedOut,
 }
 
 /// The state of one warp.
@@ -72,6 +74,11 @@ pub(super) struct Warp {
     backward: u32,
     /// Enough backward branches were taken that others should be looked at.
     due: bool,
+    /// See [`Warp::set_patience`].
+    turn_mask: u32,
+    rounds_max: u32,
+    /// A lane of the group whose turn it is after a pause.
+    next_lane: Option<usize>,
     pub(super) scratch_words: Words,
     pub(super) scratch_longs: Longs,
 }
@@ -99,6 +106,9 @@ impl Warp {
             thread_index: [[0; LANES]; 3],
             backward: 0,
             due: false,
+            turn_mask: TURNS_MAX - 1,
+            rounds_max: ROUNDS_MAX,
+            next_lane: None,
             scratch_words: [0; LANES],
             scratch_longs: [0; LANES],
         }
@@ -129,6 +139,18 @@ impl Warp {
         self.force = false;
         self.backward = 0;
         self.due = false;
+        self.next_lane = None;
+    }
+
+    /// How long it runs before it lets others run: a warp that has been seen to turn in loops
+    /// probably waits for another warp or block, and is then to give way sooner.
+    pub(super) fn set_patience(&mut self, short: bool) {
+        let (turns, rounds) = if short {
+            (HURRIED_TURNS_MAX, 1)
+        } else {
+            (TURNS_MAX, ROUNDS_MAX)
+        };
+        (self.turn_mask, self.rounds_max) = (turns - 1, rounds);
     }
 
     /// Lanes that wait for others.
@@ -152,6 +174,9 @@ impl Warp {
     pub(super) fn run(&mut self, env: &mut Env<'_>) -> Result<Pause, Trouble> {
         let code = env.code;
         let mut rounds = 0;
+        if let Some(lane) = self.next_lane.take() {
+            self.resume_lane(lane);
+        }
         loop {
             if std::mem::take(&mut self.due) && self.look_around(env, &mut rounds)? {
                 return Ok(Pause::Yielded);
@@ -191,9 +216,9 @@ impl Warp {
                         if self.active == 0 {
                             break;
                         }
-                        if matches!(op, Op::Yield)
+                        if let Op::Sleep(duration) = op
                             && mask != 0
-                            && self.patience(env, &mut rounds)?
+                            && self.patience(env, *duration, &mut rounds)?
                         {
                             return Ok(Pause::Yielded);
                         }
@@ -213,35 +238,55 @@ impl Warp {
     fn look_around(&mut self, env: &Env<'_>, rounds: &mut u32) -> Result<bool, Trouble> {
         self.check_cancel(env)?;
         *rounds += 1;
-        if *rounds >= ROUNDS_MAX {
-            self.leave();
-            return Ok(true);
-        }
-        if self.active != 0 {
+        if self.active != 0 || self.select() {
             self.rotate();
+        }
+        if *rounds >= self.rounds_max {
+            self.pause();
+            return Ok(true);
         }
         Ok(false)
     }
 
+    /// Leaves the running group where it is, to go on with it.
+    fn pause(&mut self) {
+        self.next_lane = (self.active != 0).then_some(self.active.trailing_zeros() as usize & 31);
+        self.leave();
+    }
+
     fn check_cancel(&self, env: &Env<'_>) -> Result<(), Trouble> {
-        if env.launch.cancel.load(Ordering::Relaxed) {
-            let lane = self.active.trailing_zeros() as usize & 31;
-            return Err(Trouble {
-                lane,
-                kind: TroubleKind::Cancelled,
-            });
-        }
-        Ok(())
+        let late = |deadline| Instant::now() >= deadline;
+        let kind = if env.launch.cancel.load(Ordering::Relaxed) {
+            TroubleKind::Cancelled
+        } else if env.launch.extras.deadline.is_some_and(late) {
+            TroubleKind::TimedOut
+        } else {
+            return Ok(());
+        };
+        let lane = self.active.trailing_zeros() as usize & 31;
+        Err(Trouble { lane, kind })
     }
 
     /// A `nanosleep`: others run first; true if the warp is to pause.
-    fn patience(&mut self, env: &Env<'_>, rounds: &mut u32) -> Result<bool, Trouble> {
+    fn patience(
+        &mut self,
+        env: &mut Env<'_>,
+        duration: Slot,
+        rounds: &mut u32,
+    ) -> Result<bool, Trouble> {
         self.check_cancel(env)?;
+        let lane = self.active.trailing_zeros() as usize & 31;
+        let asked = u64::from(self.registers.words(env.constants, duration)[lane]);
+        env.sleep_ns = if env.sleep_ns == 0 {
+            asked
+        } else {
+            env.sleep_ns.min(asked)
+        };
         *rounds += 1;
-        if self.rotate() {
+        if self.rotate() && *rounds < self.rounds_max {
             return Ok(false);
         }
-        self.leave();
+        self.pause();
         Ok(true)
     }
 
@@ -249,7 +294,7 @@ impl Warp {
     #[inline(always)]
     fn turn(&mut self) -> bool {
         self.backward = self.backward.wrapping_add(1);
-        self.backward.is_multiple_of(TURNS_MAX)
+        self.backward & self.turn_mask == 0
     }
 
     /// Counts a backward branch, or a call, after which nobody runs.
@@ -323,13 +368,21 @@ impl Warp {
         let after = others & FULL.checked_shl(current + 1).unwrap_or(0);
         let first = if after == 0 { others } else { after }.trailing_zeros() as usize;
         self.leave();
-        let place = (self.places[first], self.frames[first]);
+        self.resume_lane(first);
+        true
+    }
+
+    /// Makes the group of a lane the running one, if the lane can run.
+    fn resume_lane(&mut self, first: usize) {
         let runnable = self.runnable();
+        if runnable >> first & 1 == 0 {
+            return;
+        }
+        let place = (self.places[first], self.frames[first]);
         let active = lanes(runnable)
             .filter(|&lane| (self.places[lane], self.frames[lane]) == place)
             .fold(0, with_lane);
         self.resume(active, runnable);
-        true
     }
 
     /// The lanes of `gone` have exited.
@@ -360,7 +413,7 @@ impl Op {
                 | Self::Barrier(_)
                 | Self::WarpSync(_)
                 | Self::Matrix(_)
-                | Self::Yield
+                | Self::Sleep(_)
         )
     }
 }
@@ -383,8 +436,10 @@ pub(super) fn with_lane(mask: u32, lane: usize) -> u32 {
     mask | 1 << lane
 }
 
-/// Backward branches after which another group of the warp has a turn, and the launch's
-/// cancellation is looked at.
+/// Backward branches (a power of two) after which another group of the warp has a turn, and the
+/// launch's cancellation is looked at.
 const TURNS_MAX: u32 = 4096;
 /// Such turns after which another warp of the block runs.
 const ROUNDS_MAX: u32 = 16;
+/// As [`TURNS_MAX`], for a warp that probably waits. A power of two, too.
+const HURRIED_TURNS_MAX: u32 = 128;

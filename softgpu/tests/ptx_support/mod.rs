@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
-use softgpu_cuda::exec::{Fault, Launch, Memory, Program, run};
+use softgpu_cuda::exec::{Extras, Fault, Launch, Memory, Program, run};
 use softgpu_cuda::ptx;
 
 /// An arena with a bump allocator, and one program.
@@ -210,6 +210,7 @@ impl Gpu {
             cancel: &self.cancel,
             print: &|bytes| self.printed.lock().unwrap().extend_from_slice(bytes),
             cooperative_workspace: workspace,
+            extras: Extras::default(),
         })
     }
 }

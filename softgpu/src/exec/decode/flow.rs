@@ -98,7 +98,9 @@ impl Builder<'_> {
             "exit" => Op::Exit,
             "trap" => Op::Trap,
             "brkpt" => Op::Breakpoint,
-            "nanosleep" => Op::Yield,
+            "nanosleep" => {
+                Op::Sleep(self.word(frame, one.operand(0)?, ScalarType::U32, one.line)?)
+            }
             "membar" | "fence" | "prefetch" | "prefetchu" | "pmevent" | "discard"
             | "applypriority" | "griddepcontrol" | "setmaxnreg" => Op::Nothing,
             _ => return Ok(false),
