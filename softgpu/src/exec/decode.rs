@@ -6,6 +6,7 @@
 
 mod access;
 mod arithmetic;
+mod convert;
 mod flow;
 mod half;
 mod matrix;
@@ -13,6 +14,7 @@ mod moves;
 mod operand;
 mod scope;
 mod sync;
+mod video;
 
 use std::collections::HashMap;
 

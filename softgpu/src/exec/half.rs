@@ -1,7 +1,9 @@
-//! Halves (f16, bf16), conversions between all types, and the splitting and joining of registers.
+//! Halves (f16, bf16), and the splitting and joining of registers.
 
-use super::code::ScalarFunction;
-use super::float::{self, Rounding, flush, maximum, minimum};
+use super::code::{Logic, ScalarFunction};
+use super::convert::{positive, saturated};
+use super::float::{Rounding, maximum, minimum};
+use super::soft::{Format, Number};
 use crate::ptx::ScalarType;
 
 /// The field of `mode >> 8` bits at bit `mode & 255`.
@@ -32,217 +34,11 @@ pub(super) fn test([a, ..]: [u64; 4], mode: u32) -> [u64; 2] {
         1 => category == C::Infinite,
         2 => category != C::Nan,
         3 => category == C::Nan,
-        4 => category == C::Normal,
+        // Zeros count as normal.
+        4 => matches!(category, C::Normal | C::Zero),
         _ => category == C::Subnormal,
     };
     [u64::from(holds), 0]
-}
-
-/// A `cvt`, as its modifiers say.
-pub(super) struct Conversion<'a> {
-    pub(super) to: ScalarType,
-    pub(super) from: ScalarType,
-    pub(super) rounding: &'a str,
-    pub(super) flushed: bool,
-    pub(super) saturate: bool,
-    pub(super) relu: bool,
-}
-
-impl Conversion<'static> {
-    /// A conversion to a type that holds every value of `from`.
-    pub(super) fn exact(to: ScalarType, from: ScalarType) -> Self {
-        Self {
-            to,
-            from,
-            rounding: "",
-            flushed: false,
-            saturate: false,
-            relu: false,
-        }
-    }
-}
-
-impl Conversion<'_> {
-    /// The mode of [`convert`]: 5 bits for each type, 4 for the rounding, 3 flags.
-    pub(super) fn mode(&self) -> Option<u32> {
-        let type_index = |element| TYPES.iter().position(|&one| one == element);
-        let rounding = ROUNDINGS.iter().position(|&one| one == self.rounding)?;
-        Some(
-            type_index(self.to)? as u32
-                | (type_index(self.from)? as u32) << 5
-                | (rounding as u32) << 10
-                | u32::from(self.flushed) << 14
-                | u32::from(self.saturate) << 15
-                | u32::from(self.relu) << 16,
-        )
-    }
-}
-
-/// Whether `word` is a rounding of `cvt`.
-pub(super) fn rounding_word(word: &str) -> bool {
-    !word.is_empty() && ROUNDINGS.contains(&word)
-}
-
-/// `cvt`, all of it.
-pub(super) fn convert([a, b, ..]: [u64; 4], mode: u32) -> [u64; 2] {
-    let to = TYPES[(mode & 31) as usize % TYPES.len()];
-    let from = TYPES[(mode >> 5 & 31) as usize % TYPES.len()];
-    let rounding = mode >> 10 & 15;
-    let (flushed, saturate, relu) = (
-        mode >> 14 & 1 == 1,
-        mode >> 15 & 1 == 1,
-        mode >> 16 & 1 == 1,
-    );
-    if matches!(to, ScalarType::F16x2 | ScalarType::Bf16x2) {
-        // The first operand becomes the high half.
-        let half = |bits: u64| {
-            let value = f64::from(f32::from_bits(bits as u32));
-            let value = if relu && value <= 0.0 { 0.0 } else { value };
-            to_half(
-                value,
-                to == ScalarType::Bf16x2,
-                arithmetic_rounding(rounding),
-            )
-        };
-        return [u64::from(half(a)) << 16 | u64::from(half(b)), 0];
-    }
-    let bits = if from.is_float() {
-        let value = read_float(a, from, flushed);
-        if to.is_float() {
-            let value = if (5..=8).contains(&rounding) {
-                integral(value, rounding)
-            } else {
-                value
-            };
-            let value = if saturate {
-                value.clamp(0.0, 1.0).max(0.0)
-            } else {
-                value
-            };
-            let value = if relu && value < 0.0 { 0.0 } else { value };
-            write_float(value, to, rounding, flushed)
-        } else {
-            let width = u32::from(to.size()) * 8;
-            to_integer(
-                integral(value, rounding),
-                to,
-                width,
-                from == ScalarType::F64,
-            )
-        }
-    } else {
-        let width = u32::from(from.size()) * 8;
-        let raw = a << (64 - width);
-        let number = if from.is_signed() {
-            i128::from(raw as i64 >> (64 - width))
-        } else {
-            i128::from(raw >> (64 - width))
-        };
-        if to.is_float() {
-            from_integer(number, to, rounding, saturate)
-        } else if saturate {
-            let (low, high) = range(to);
-            number.clamp(low, high) as u64
-        } else {
-            narrowed(number as u64, to)
-        }
-    };
-    [bits, 0]
-}
-
-/// The low bits that `to` has, extended to a whole register by its sign.
-fn narrowed(bits: u64, to: ScalarType) -> u64 {
-    let shift = 64 - u32::from(to.size()) * 8;
-    if to.is_signed() {
-        ((bits << shift) as i64 >> shift) as u64
-    } else {
-        bits << shift >> shift
-    }
-}
-
-fn range(to: ScalarType) -> (i128, i128) {
-    let width = u32::from(to.size()) * 8;
-    if to.is_signed() {
-        (-(1 << (width - 1)), (1 << (width - 1)) - 1)
-    } else {
-        (0, (1 << width) - 1)
-    }
-}
-
-fn integral(value: f64, rounding: u32) -> f64 {
-    match rounding {
-        5 => value.round_ties_even(),
-        7 => value.floor(),
-        8 => value.ceil(),
-        _ => value.trunc(),
-    }
-}
-
-/// Saturates. NaN becomes 0, but the smallest number where 64 bits are on either side (PTX ISA,
-/// cvt).
-fn to_integer(value: f64, to: ScalarType, width: u32, from_double: bool) -> u64 {
-    if value.is_nan() {
-        return if from_double || width == 64 {
-            narrowed(1 << (width - 1), to)
-        } else {
-            0
-        };
-    }
-    let (low, high) = range(to);
-    (value as i128).clamp(low, high) as u64
-}
-
-fn from_integer(number: i128, to: ScalarType, rounding: u32, saturate: bool) -> u64 {
-    let number = if saturate { number.clamp(0, 1) } else { number };
-    let mode = arithmetic_rounding(rounding);
-    // The nearest double, and how much it is off: at most 64 bits into 53.
-    let value = number as f64;
-    let error = (number - value as i128) as f64;
-    match to {
-        ScalarType::F64 => {
-            let exact = error == 0.0 || mode == Rounding::Nearest;
-            if exact {
-                value
-            } else {
-                float::add(value, error, mode)
-            }
-            .to_bits()
-        }
-        ScalarType::F32 if mode == Rounding::Nearest => u64::from((number as f32).to_bits()),
-        ScalarType::F32 => u64::from(float::to_single(value, error, mode).to_bits()),
-        _ => u64::from(to_half(value, to == ScalarType::Bf16, mode)),
-    }
-}
-
-fn read_float(bits: u64, from: ScalarType, flushed: bool) -> f64 {
-    match from {
-        ScalarType::F64 => f64::from_bits(bits),
-        ScalarType::F32 if flushed => f64::from(f32::from_bits(flush(bits as u32))),
-        ScalarType::F32 => f64::from(f32::from_bits(bits as u32)),
-        ScalarType::Bf16 => f64::from(from_brain(bits as u16)),
-        _ => f64::from(from_half(bits as u16)),
-    }
-}
-
-fn write_float(value: f64, to: ScalarType, rounding: u32, flushed: bool) -> u64 {
-    let mode = arithmetic_rounding(rounding);
-    match to {
-        ScalarType::F64 => value.to_bits(),
-        ScalarType::F32 => {
-            let bits = float::to_single(value, 0.0, mode).to_bits();
-            u64::from(if flushed { flush(bits) } else { bits })
-        }
-        _ => u64::from(to_half(value, to == ScalarType::Bf16, mode)),
-    }
-}
-
-fn arithmetic_rounding(rounding: u32) -> Rounding {
-    match rounding {
-        2 => Rounding::Zero,
-        3 => Rounding::Down,
-        4 => Rounding::Up,
-        _ => Rounding::Nearest,
-    }
 }
 
 /// The value of an f16.
@@ -265,153 +61,229 @@ pub(super) fn from_brain(bits: u16) -> f32 {
 
 /// `value` rounded to an f16, or to a bf16.
 pub(super) fn to_half(value: f64, brain: bool, rounding: Rounding) -> u16 {
-    // Fraction bits, smallest exponent, largest exponent.
-    let (fraction_bits, low, high) = if brain { (7, -126, 127) } else { (10, -14, 15) };
-    let sign = u16::from(value.is_sign_negative()) << 15;
-    if value.is_nan() {
-        return 0x7fff;
-    }
-    let size = value.abs();
-    let infinity = ((high - low + 2) as u16) << fraction_bits;
-    if size.is_infinite() {
-        return sign | infinity;
-    }
-    if size == 0.0 {
-        return sign;
-    }
-    let exponent = ((size.to_bits() >> 52) as i32 - 1023).max(low);
-    // In units of the last place of the result: exact, because only the exponent changes.
-    let units = size * (f64::from(fraction_bits - exponent)).exp2();
-    let away = match rounding {
-        Rounding::Nearest => units.round_ties_even(),
-        Rounding::Zero => units.floor(),
-        Rounding::Up if sign == 0 => units.ceil(),
-        Rounding::Down if sign != 0 => units.ceil(),
-        _ => units.floor(),
-    };
-    let units = away as i64 + (i64::from(exponent - low) << fraction_bits);
-    let infinity_units = i64::from(infinity);
-    if units >= infinity_units {
-        let stays = match rounding {
-            Rounding::Nearest => false,
-            Rounding::Zero => true,
-            Rounding::Up => sign != 0,
-            Rounding::Down => sign == 0,
-        };
-        return sign | (infinity - u16::from(stays));
-    }
-    sign | units as u16
+    let format = if brain { Format::BRAIN } else { Format::HALF };
+    Number::read(value.to_bits(), Format::DOUBLE).write(format, rounding) as u16
 }
 
-/// Arithmetic of halves. Mode: 1 bf16, 2 packed, 4 ftz, 8 sat, 16 NaN, 32 relu.
+/// `.ftz`
+pub(super) const FLUSH: u32 = 4;
+const SATURATE: u32 = 8;
+const NAN: u32 = 16;
+const RELU: u32 = 32;
+const XOR_SIGN: u32 = 64;
+const MAGNITUDE: u32 = 128;
+const THREE: u32 = 256;
+
+/// The mode of [`function`] and [`compare`] by the words of the instruction: 1 bf16, 2 packed, the
+/// flags above.
+pub(super) fn mode(element: ScalarType, words: &[String], sources: usize) -> u32 {
+    let brain = matches!(element, ScalarType::Bf16 | ScalarType::Bf16x2);
+    let packed = matches!(element, ScalarType::F16x2 | ScalarType::Bf16x2);
+    let flags = [
+        ("ftz", FLUSH),
+        ("sat", SATURATE),
+        ("NaN", NAN),
+        ("relu", RELU),
+        ("xorsign", XOR_SIGN),
+        ("abs", MAGNITUDE),
+    ];
+    let flags = flags
+        .iter()
+        .filter(|(word, _)| words.iter().any(|one| one == word))
+        .fold(0, |all, (_, flag)| all | flag);
+    let three = if sources == 3 { THREE } else { 0 };
+    u32::from(brain) | u32::from(packed) << 1 | flags | three
+}
+
+/// Arithmetic of halves, exact and rounded once.
 pub(super) fn function(opcode: &str) -> Option<ScalarFunction> {
     Some(match opcode {
-        "add" => |v, mode| halves(v, mode, |[a, b, _]| f64::from(a) + f64::from(b)),
-        "sub" => |v, mode| halves(v, mode, |[a, b, _]| f64::from(a) - f64::from(b)),
-        "mul" => |v, mode| halves(v, mode, |[a, b, _]| f64::from(a) * f64::from(b)),
-        "fma" => |v, mode| {
-            halves(v, mode, |[a, b, c]| {
-                // The product is exact; the sum is too, or so far off the tie that it does not
-                // matter, once rounded to odd.
-                odd_sum(f64::from(a) * f64::from(b), f64::from(c))
-            })
-        },
-        "neg" => |[a, ..], mode| [a ^ sign_bits(mode), 0],
-        "abs" => |[a, ..], mode| [a & !sign_bits(mode), 0],
-        "min" => |v, mode| {
-            halves(v, mode, |[a, b, _]| {
-                f64::from(f32::from_bits(minimum(a.to_bits(), b.to_bits())))
-            })
-        },
-        "max" => |v, mode| {
-            halves(v, mode, |[a, b, _]| {
-                f64::from(f32::from_bits(maximum(a.to_bits(), b.to_bits())))
-            })
-        },
-        "ex2" => |v, mode| halves(v, mode, |[a, ..]| f64::from(a).exp2()),
-        "tanh" => |v, mode| halves(v, mode, |[a, ..]| f64::from(a).tanh()),
+        "add" => |v, mode| halves(v, mode, |[a, b, _]| a.plus(b, Rounding::Nearest)),
+        "sub" => |v, mode| halves(v, mode, |[a, b, _]| a.plus(b.negated(), Rounding::Nearest)),
+        "mul" => |v, mode| halves(v, mode, |[a, b, _]| a.times(b)),
+        "fma" | "mad" => {
+            |v, mode| halves(v, mode, |[a, b, c]| a.times(b).plus(c, Rounding::Nearest))
+        }
+        "neg" => |v, mode| bitwise(v, mode, |bits| bits ^ 0x8000),
+        "abs" => |v, mode| bitwise(v, mode, |bits| bits & 0x7fff),
+        "min" => |v, mode| choices(v, mode, minimum),
+        "max" => |v, mode| choices(v, mode, maximum),
+        "ex2" => |v, mode| approximations(v, mode, f64::exp2),
+        "tanh" => |v, mode| approximations(v, mode, f64::tanh),
         _ => return None,
     })
 }
 
-fn sign_bits(mode: u32) -> u64 {
-    if mode & 2 == 0 { 0x8000 } else { 0x8000_8000 }
-}
-
-/// `a + b` rounded to odd, so that a second rounding to fewer bits is right.
-fn odd_sum(a: f64, b: f64) -> f64 {
-    let down = float::add(a, b, Rounding::Down);
-    let up = float::add(a, b, Rounding::Up);
-    if down == up || down.to_bits() & 1 == 1 {
-        down
+fn format_of(mode: u32) -> Format {
+    if mode & 1 == 0 {
+        Format::HALF
     } else {
-        up
+        Format::BRAIN
     }
 }
 
-fn halves(v: [u64; 4], mode: u32, compute: impl Fn([f32; 3]) -> f64) -> [u64; 2] {
-    let one = |shift: u32| {
-        let read = |bits: u64| {
-            let bits = (bits >> shift) as u16;
-            let value = if mode & 1 == 0 {
-                from_half(bits)
+/// Applies `one` to the half, or to both halves.
+fn each(v: [u64; 4], mode: u32, one: impl Fn([u64; 3]) -> u64) -> [u64; 2] {
+    let at = |shift: u32| {
+        let input = |bits: u64| {
+            let bits = bits >> shift & 0xffff;
+            if mode & FLUSH == 0 {
+                bits
             } else {
-                from_brain(bits)
-            };
-            if mode & 4 != 0 && bits & 0x7c00 == 0 {
-                value * 0.0
-            } else {
-                value
+                format_of(mode).flush(bits)
             }
         };
-        let values = [read(v[0]), read(v[1]), read(v[2])];
-        if mode & 16 != 0 && (values[0].is_nan() || values[1].is_nan()) {
-            return 0x7fff << shift;
-        }
-        let mut result = compute(values);
-        if mode & 8 != 0 {
-            result = result.clamp(0.0, 1.0).max(0.0);
-        }
-        if mode & 32 != 0 && result < 0.0 {
-            result = 0.0;
-        }
-        u64::from(to_half(result, mode & 1 != 0, Rounding::Nearest)) << shift
+        one([input(v[0]), input(v[1]), input(v[2])]) << shift
     };
-    [
-        if mode & 2 == 0 {
-            one(0)
-        } else {
-            one(0) | one(16)
-        },
-        0,
-    ]
+    [if mode & 2 == 0 { at(0) } else { at(0) | at(16) }, 0]
 }
 
-const TYPES: [ScalarType; 19] = [
-    ScalarType::B8,
-    ScalarType::B16,
-    ScalarType::B32,
-    ScalarType::B64,
-    ScalarType::U8,
-    ScalarType::U16,
-    ScalarType::U32,
-    ScalarType::U64,
-    ScalarType::S8,
-    ScalarType::S16,
-    ScalarType::S32,
-    ScalarType::S64,
-    ScalarType::F16,
-    ScalarType::F16x2,
-    ScalarType::Bf16,
-    ScalarType::Bf16x2,
-    ScalarType::F32,
-    ScalarType::F64,
-    ScalarType::Pred,
+fn halves(v: [u64; 4], mode: u32, compute: fn([Number; 3]) -> Number) -> [u64; 2] {
+    let format = format_of(mode);
+    each(v, mode, |bits| {
+        let value = compute(bits.map(|bits| Number::read(bits, format)));
+        let value = if mode & SATURATE == 0 {
+            value
+        } else {
+            saturated(value)
+        };
+        let value = if mode & RELU == 0 {
+            value
+        } else {
+            positive(value)
+        };
+        let bits = value.write(format, Rounding::Nearest);
+        if mode & FLUSH == 0 {
+            bits
+        } else {
+            format.flush(bits)
+        }
+    })
+}
+
+fn bitwise(v: [u64; 4], mode: u32, compute: fn(u64) -> u64) -> [u64; 2] {
+    each(v, mode, |bits| compute(bits[0]))
+}
+
+fn approximations(v: [u64; 4], mode: u32, compute: fn(f64) -> f64) -> [u64; 2] {
+    let format = format_of(mode);
+    each(v, mode, |bits| {
+        let result = compute(f64::from(widened(bits[0], mode)));
+        let bits = u64::from(to_half(result, mode & 1 != 0, Rounding::Nearest));
+        if mode & FLUSH == 0 {
+            bits
+        } else {
+            format.flush(bits)
+        }
+    })
+}
+
+fn choices(v: [u64; 4], mode: u32, pick: fn(u32, u32) -> u32) -> [u64; 2] {
+    each(v, mode, |bits| {
+        let size = if mode & MAGNITUDE == 0 {
+            0xffff
+        } else {
+            0x7fff
+        };
+        let [a, b, c] = bits.map(|bits| widened(bits & size, mode));
+        let c = if mode & THREE == 0 { b } else { c };
+        if mode & NAN != 0 && (a.is_nan() || b.is_nan() || c.is_nan()) {
+            return 0x7fff;
+        }
+        let result = pick(pick(a.to_bits(), b.to_bits()), c.to_bits());
+        let value = Number::read(u64::from(result), Format::SINGLE);
+        let value = if mode & RELU == 0 {
+            value
+        } else {
+            positive(value)
+        };
+        let result = value.write(format_of(mode), Rounding::Nearest);
+        if mode & XOR_SIGN == 0 || value == Number::Nan {
+            return result;
+        }
+        result | (bits[0] ^ bits[1]) & 0x8000
+    })
+}
+
+fn widened(bits: u64, mode: u32) -> f32 {
+    if mode & 1 == 0 {
+        from_half(bits as u16)
+    } else {
+        from_brain(bits as u16)
+    }
+}
+
+/// A half as a single.
+pub(super) fn widen(v: [u64; 4], mode: u32) -> [u64; 2] {
+    each(v, mode & !2, |bits| {
+        u64::from(widened(bits[0], mode).to_bits())
+    })
+}
+
+/// Where [`compare`]'s mode has the comparison: 4 bits, then 2 for what it is joined with.
+const COMPARISON_SHIFT: u32 = 16;
+
+/// The mode of a comparison of halves, to be joined with [`mode`]; `logic` is its boolean word.
+pub(super) fn comparison_mode(comparison: &str, logic: Option<Logic>) -> Option<u32> {
+    let index = COMPARISONS.iter().position(|&one| one == comparison)? as u32;
+    let logic = match logic {
+        None => 0,
+        Some(Logic::And) => 1,
+        Some(Logic::Or) => 2,
+        Some(Logic::Xor) => 3,
+    };
+    Some(index << COMPARISON_SHIFT | logic << (COMPARISON_SHIFT + 4))
+}
+
+const COMPARISONS: [&str; 14] = [
+    "eq", "ne", "lt", "le", "gt", "ge", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan",
 ];
 
-const ROUNDINGS: [&str; 10] = [
-    "", "rn", "rz", "rm", "rp", "rni", "rzi", "rmi", "rpi", "rna",
-];
+/// A comparison of the low and the high halves, each joined with the third source: two truths.
+pub(super) fn compare(v: [u64; 4], mode: u32) -> [u64; 2] {
+    let one = |shift: u32| {
+        let input = |bits: u64| {
+            let bits = bits >> shift & 0xffff;
+            let bits = if mode & FLUSH == 0 {
+                bits
+            } else {
+                format_of(mode).flush(bits)
+            };
+            widened(bits, mode)
+        };
+        let (a, b) = (input(v[0]), input(v[1]));
+        let index = mode >> COMPARISON_SHIFT & 15;
+        let unordered = a.is_nan() || b.is_nan();
+        let holds = match index {
+            12 => !unordered,
+            13 => unordered,
+            _ if unordered => index >= 6,
+            _ => match index % 6 {
+                0 => a == b,
+                1 => a != b,
+                2 => a < b,
+                3 => a <= b,
+                4 => a > b,
+                _ => a >= b,
+            },
+        };
+        let (holds, with) = (u64::from(holds), v[2] & 1);
+        match mode >> (COMPARISON_SHIFT + 4) & 3 {
+            0 => holds,
+            1 => holds & with,
+            2 => holds | with,
+            _ => holds ^ with,
+        }
+    };
+    [one(0), one(16)]
+}
+
+/// [`compare`] with 1.0 for each half that holds.
+pub(super) fn compare_set(v: [u64; 4], mode: u32) -> [u64; 2] {
+    let truth = if mode & 1 == 0 { 0x3c00 } else { 0x3f80 };
+    let [low, high] = compare(v, mode);
+    [(low * truth) | ((high * truth) << 16), 0]
+}
 
 #[cfg(test)]
 mod tests {
@@ -443,49 +315,5 @@ mod tests {
         assert_eq!(to(1.0 + 2f64.powi(-11)), 0x3c00);
         assert_eq!(to(1.0 + 3.0 * 2f64.powi(-11)), 0x3c02);
         assert_eq!(to_half(1e9, false, Rounding::Zero), 0x7bff);
-    }
-
-    fn converted(bits: u64, to: ScalarType, from: ScalarType, rounding: &str) -> u64 {
-        let conversion = Conversion {
-            to,
-            from,
-            rounding,
-            flushed: false,
-            saturate: false,
-            relu: false,
-        };
-        convert([bits, 0, 0, 0], conversion.mode().unwrap())[0]
-    }
-
-    #[test]
-    fn conversions_saturate_and_narrow_as_ptx_says() {
-        use ScalarType::*;
-        let single = |value: f32| u64::from(value.to_bits());
-        assert_eq!(
-            converted(single(-1.5), S32, F32, "rni") as u32,
-            -2i32 as u32
-        );
-        assert_eq!(converted(single(2.5), S32, F32, "rni"), 2);
-        assert_eq!(
-            converted(single(-1.5), S32, F32, "rmi") as u32,
-            -2i32 as u32
-        );
-        assert_eq!(converted(single(1e20), U32, F32, "rzi"), 0xffff_ffff);
-        assert_eq!(converted(single(-1.0), U32, F32, "rzi"), 0);
-        assert_eq!(converted(single(f32::NAN), S32, F32, "rzi"), 0);
-        assert_eq!(converted(single(f32::NAN), S64, F32, "rzi"), 1 << 63);
-        assert_eq!(converted(0x1ff, S16, S8, "") as u16, 0xffff);
-        assert_eq!(converted(0x80, S64, S8, ""), (-128i64) as u64);
-        assert_eq!(converted(0x1_0000_00ff, U16, U64, ""), 0xff);
-        assert_eq!(converted(16_777_217, F32, S32, "rz"), single(16_777_216.0));
-        assert_eq!(converted(16_777_217, F32, S32, "rp"), single(16_777_218.0));
-        assert_eq!(
-            converted(u64::MAX, F64, U64, "rz"),
-            18_446_744_073_709_549_568f64.to_bits()
-        );
-        assert_eq!(
-            converted(u64::MAX, F32, U64, "rn"),
-            single(18_446_744_073_709_551_616.0)
-        );
     }
 }

@@ -1,9 +1,9 @@
-//! Rare integer and float instructions, one lane at a time: four values and a mode in, two values
-//! out.
+//! Rare instructions, one lane at a time: four values and a mode in, two values out.
+
+pub(super) mod float;
+pub(super) mod video;
 
 use super::code::ScalarFunction;
-use super::float::{self, Rounding, flush, maximum, maximum_double, minimum, minimum_double};
-use crate::ptx::ScalarType;
 
 /// The value as it is.
 pub(super) fn pass([a, ..]: [u64; 4], _: u32) -> [u64; 2] {
@@ -11,6 +11,7 @@ pub(super) fn pass([a, ..]: [u64; 4], _: u32) -> [u64; 2] {
 }
 
 /// Integer functions. Mode: width in bits, plus 256 if signed, plus 512 for a form of its own.
+/// `min` and `max` also know 1024, `.relu`: no less than 0.
 pub(super) fn integer_function(key: &str) -> Option<ScalarFunction> {
     Some(match key {
         "add" => |[a, b, ..], mode| saturated(value(a, mode) + value(b, mode), mode),
@@ -48,8 +49,8 @@ pub(super) fn integer_function(key: &str) -> Option<ScalarFunction> {
                 fit(value(a, mode) % value(b, mode), mode)
             }
         },
-        "min" => |[a, b, ..], mode| fit(value(a, mode).min(value(b, mode)), mode),
-        "max" => |[a, b, ..], mode| fit(value(a, mode).max(value(b, mode)), mode),
+        "min" => |[a, b, ..], mode| positive(value(a, mode).min(value(b, mode)), mode),
+        "max" => |[a, b, ..], mode| positive(value(a, mode).max(value(b, mode)), mode),
         "sad" => |[a, b, c, _], mode| {
             fit(
                 (value(a, mode) - value(b, mode)).abs() + value(c, mode),
@@ -85,7 +86,16 @@ fn bit_function(key: &str) -> Option<ScalarFunction> {
         "fns" => nth_set,
         "bmsk" => mask,
         "szext" => extend,
-        "lop3" => |[a, b, c, _], table| [u64::from(lookup(a as u32, b as u32, c as u32, table)), 0],
+        "lop3" => |[a, b, c, with], mode| {
+            let result = lookup(a as u32, b as u32, c as u32, mode & 0xff);
+            let (nonzero, with) = (u64::from(result != 0), with & 1);
+            let combined = match mode >> 8 {
+                0 => nonzero | with,
+                1 => nonzero & with,
+                _ => nonzero ^ with,
+            };
+            [u64::from(result), combined]
+        },
         "prmt" => |[a, b, c, _], mode| [u64::from(permute(a as u32, b as u32, c as u32, mode)), 0],
         "dp4a" => |[a, b, c, _], mode| [u64::from(dot4(a as u32, b as u32, c as u32, mode)), 0],
         "dp2a" | "dp2a.lo" | "dp2a.hi" => {
@@ -156,12 +166,26 @@ fn fit(a: i128, mode: u32) -> [u64; 2] {
     [bits(a as u64, mode), 0]
 }
 
+fn positive(a: i128, mode: u32) -> [u64; 2] {
+    fit(if mode & 1024 == 0 { a } else { a.max(0) }, mode)
+}
+
 fn saturated(a: i128, mode: u32) -> [u64; 2] {
     if mode & 512 == 0 {
         return fit(a, mode);
     }
+    let (low, high) = range(mode);
+    fit(a.clamp(low, high), mode)
+}
+
+/// The smallest and the largest number of the mode's width and sign.
+fn range(mode: u32) -> (i128, i128) {
     let width = mode & 0xff;
-    fit(a.clamp(-(1 << (width - 1)), (1 << (width - 1)) - 1), mode)
+    if mode & 256 == 0 {
+        (0, (1 << width) - 1)
+    } else {
+        (-(1 << (width - 1)), (1 << (width - 1)) - 1)
+    }
 }
 
 fn find([a, ..]: [u64; 4], mode: u32) -> [u64; 2] {
@@ -187,7 +211,6 @@ fn extract([a, start, length, _]: [u64; 4], mode: u32) -> [u64; 2] {
     if length == 0 {
         return [0, 0];
     }
-    let number = value(a, mode);
     let sign = if mode & 256 == 0 {
         false
     } else {
@@ -205,7 +228,6 @@ fn extract([a, start, length, _]: [u64; 4], mode: u32) -> [u64; 2] {
     } else {
         field & ((1 << kept) - 1)
     };
-    let _ = number;
     let filled = if sign && kept < 64 {
         low | u64::MAX << kept
     } else {
@@ -355,145 +377,36 @@ fn dot2(a: u32, b: u32, c: u32, mode: u32) -> u32 {
     })
 }
 
-/// Packs what [`float_function`]'s functions need to know.
-pub(super) fn float_mode(rounding: Rounding, flushed: bool, saturate: bool, nan: bool) -> u32 {
-    rounding as u32 | u32::from(flushed) << 2 | u32::from(saturate) << 3 | u32::from(nan) << 4
-}
-
-fn rounding(mode: u32) -> Rounding {
-    [
-        Rounding::Nearest,
-        Rounding::Zero,
-        Rounding::Down,
-        Rounding::Up,
-    ][(mode & 3) as usize]
-}
-
-/// Float functions, rounding and saturation by the mode. The approximate ones are computed well.
-pub(super) fn float_function(opcode: &str, element: ScalarType) -> Option<ScalarFunction> {
-    match element {
-        ScalarType::F32 => single_function(opcode),
-        ScalarType::F64 => double_function(opcode),
-        _ => None,
-    }
-}
-
-fn single_function(opcode: &str) -> Option<ScalarFunction> {
-    Some(match opcode {
-        "add" => |v, mode| singles(v, mode, |[a, b, _], mode| rounded('+', [a, b, 0.0], mode)),
-        "sub" => |v, mode| singles(v, mode, |[a, b, _], mode| rounded('+', [a, -b, 0.0], mode)),
-        "mul" => |v, mode| singles(v, mode, |[a, b, _], mode| rounded('*', [a, b, 0.0], mode)),
-        "fma" => |v, mode| {
-            singles(v, mode, |[a, b, c], mode| match rounding(mode) {
-                Rounding::Nearest => a.mul_add(b, c),
-                other => float::single('f', [a, b, c], other),
-            })
-        },
-        "div" => |v, mode| singles(v, mode, |[a, b, _], mode| rounded('/', [a, b, 0.0], mode)),
-        "rcp" => |v, mode| singles(v, mode, |[a, ..], mode| rounded('/', [1.0, a, 0.0], mode)),
-        "sqrt" => |v, mode| singles(v, mode, |[a, ..], mode| rounded('s', [a, 0.0, 0.0], mode)),
-        "rsqrt" => |v, mode| {
-            singles(v, mode, |[a, ..], _| {
-                // The sign of a zero is kept: -0 gives -infinity.
-                if a == 0.0 {
-                    1.0 / a
-                } else {
-                    (1.0 / f64::from(a).sqrt()) as f32
-                }
-            })
-        },
-        "sin" => |v, mode| singles(v, mode, |[a, ..], _| f64::from(a).sin() as f32),
-        "cos" => |v, mode| singles(v, mode, |[a, ..], _| f64::from(a).cos() as f32),
-        "lg2" => |v, mode| singles(v, mode, |[a, ..], _| f64::from(a).log2() as f32),
-        "ex2" => |v, mode| singles(v, mode, |[a, ..], _| f64::from(a).exp2() as f32),
-        "tanh" => |v, mode| singles(v, mode, |[a, ..], _| f64::from(a).tanh() as f32),
-        "neg" => |v, mode| singles(v, mode, |[a, ..], _| -a),
-        "abs" => |v, mode| singles(v, mode, |[a, ..], _| a.abs()),
-        "min" => |v, mode| choose(v, mode, minimum),
-        "max" => |v, mode| choose(v, mode, maximum),
-        // The sign is that of the first operand.
-        "copysign" => |[a, b, ..], _| [a & (1 << 31) | b & 0x7fff_ffff, 0],
-        "slct" => |[a, b, c, _], mode| {
-            let c = f32::from_bits(if mode & 4 == 0 {
-                c as u32
-            } else {
-                flush(c as u32)
-            });
-            [if c >= 0.0 { a } else { b }, 0]
-        },
+/// Functions of pairs of 16-bit integers. Mode: as of [`integer_function`].
+pub(super) fn pair_function(key: &str) -> Option<ScalarFunction> {
+    Some(match key {
+        "add" => |v, mode| pairs(v, mode, |a, b| a + b),
+        "sub" => |v, mode| pairs(v, mode, |a, b| a - b),
+        "min" => |v, mode| pairs(v, mode, Ord::min),
+        "max" => |v, mode| pairs(v, mode, Ord::max),
+        "neg" => |v, mode| pairs(v, mode, |a, _| -a),
         _ => return None,
     })
 }
 
-fn rounded(operation: char, [a, b, c]: [f32; 3], mode: u32) -> f32 {
-    match (rounding(mode), operation) {
-        (Rounding::Nearest, '+') => a + b,
-        (Rounding::Nearest, '*') => a * b,
-        (Rounding::Nearest, '/') => a / b,
-        (Rounding::Nearest, _) => a.sqrt(),
-        (other, _) => float::single(operation, [a, b, c], other),
-    }
-}
-
-fn singles(v: [u64; 4], mode: u32, compute: fn([f32; 3], u32) -> f32) -> [u64; 2] {
-    let input = |bits: u64| {
-        f32::from_bits(if mode & 4 == 0 {
-            bits as u32
+fn pairs([a, b, ..]: [u64; 4], mode: u32, compute: fn(i128, i128) -> i128) -> [u64; 2] {
+    let one = |shift: u32| {
+        let result = compute(value(a >> shift, mode), value(b >> shift, mode));
+        let result = if mode & 1024 == 0 {
+            result
         } else {
-            flush(bits as u32)
-        })
+            result.max(0)
+        };
+        saturated(result, mode)[0] << shift
     };
-    let result = compute([input(v[0]), input(v[1]), input(v[2])], mode);
-    // Saturation turns NaN into 0.
-    let result = if mode & 8 == 0 {
-        result
-    } else {
-        result.clamp(0.0, 1.0).max(0.0)
-    };
-    let bits = result.to_bits();
-    [u64::from(if mode & 4 == 0 { bits } else { flush(bits) }), 0]
+    [one(0) | one(16), 0]
 }
 
-fn choose(v: [u64; 4], mode: u32, pick: fn(u32, u32) -> u32) -> [u64; 2] {
-    let input = |bits: u64| {
-        if mode & 4 == 0 {
-            bits as u32
-        } else {
-            flush(bits as u32)
-        }
-    };
-    let (a, b) = (input(v[0]), input(v[1]));
-    if mode & 16 != 0 && (f32::from_bits(a).is_nan() || f32::from_bits(b).is_nan()) {
-        return [u64::from(float::CANONICAL_NAN), 0];
-    }
-    [u64::from(pick(a, b)), 0]
-}
-
-fn double_function(opcode: &str) -> Option<ScalarFunction> {
-    Some(match opcode {
-        "add" => |v, mode| doubles(v, |[a, b, _]| float::add(a, b, rounding(mode))),
-        "sub" => |v, mode| doubles(v, |[a, b, _]| float::add(a, -b, rounding(mode))),
-        "mul" => |v, mode| doubles(v, |[a, b, _]| float::multiply(a, b, rounding(mode))),
-        "fma" => |v, mode| doubles(v, |[a, b, c]| float::multiply_add(a, b, c, rounding(mode))),
-        "div" => |v, mode| doubles(v, |[a, b, _]| float::divide(a, b, rounding(mode))),
-        "rcp" => |v, mode| doubles(v, |[a, ..]| float::divide(1.0, a, rounding(mode))),
-        "sqrt" => |v, mode| doubles(v, |[a, ..]| float::square_root(a, rounding(mode))),
-        "rsqrt" => |v, _| doubles(v, |[a, ..]| if a == 0.0 { 1.0 / a } else { 1.0 / a.sqrt() }),
-        "min" => |[a, b, ..], _| [minimum_double(a, b), 0],
-        "max" => |[a, b, ..], _| [maximum_double(a, b), 0],
-        "copysign" => |[a, b, ..], _| [a & (1 << 63) | b & !(1 << 63), 0],
-        _ => return None,
-    })
-}
-
-fn doubles(v: [u64; 4], compute: impl Fn([f64; 3]) -> f64) -> [u64; 2] {
-    [
-        compute([
-            f64::from_bits(v[0]),
-            f64::from_bits(v[1]),
-            f64::from_bits(v[2]),
-        ])
-        .to_bits(),
-        0,
-    ]
+/// `cvt.pack`: two saturated words side by side, a third's bits above. Mode: width and sign.
+pub(super) fn pack([a, b, above, _]: [u64; 4], mode: u32) -> [u64; 2] {
+    let width = mode & 0xff;
+    let (low, high) = range(mode);
+    let one = |a: u64| fit(i128::from(a as u32 as i32).clamp(low, high), mode)[0];
+    let pair = one(a) << width | one(b);
+    [(above << (2 * width) | pair) & 0xffff_ffff, 0]
 }

@@ -119,7 +119,7 @@ impl Space {
     }
 }
 
-/// A component of a vector or of a special register.
+/// A component of a vector or of a special register, or parts of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the letters PTX uses")]
 pub enum Component {
@@ -127,6 +127,47 @@ pub enum Component {
     Y,
     Z,
     W,
+    /// Bytes or halves that an operand of a video instruction selects.
+    Parts(Parts),
+}
+
+/// Bytes or halves of a word, as `.h1` or `.b3210` name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Parts {
+    /// Halves rather than bytes.
+    pub halves: bool,
+    indices: [u8; 4],
+    count: u8,
+}
+
+impl Parts {
+    fn from_word(word: &str) -> Option<Self> {
+        let halves = word.starts_with('h');
+        let digits = word.strip_prefix(['b', 'h'])?;
+        let mut parts = Self {
+            halves,
+            indices: [0; 4],
+            count: u8::try_from(digits.len()).ok()?,
+        };
+        if digits.is_empty() || digits.len() > 4 {
+            return None;
+        }
+        // Two words have eight bytes and four halves.
+        let end = if halves { b'3' } else { b'7' };
+        for (index, digit) in parts.indices.iter_mut().zip(digits.bytes()) {
+            if !(b'0'..=end).contains(&digit) {
+                return None;
+            }
+            *index = digit - b'0';
+        }
+        Some(parts)
+    }
+
+    /// Their numbers, the highest part of the result first.
+    #[must_use]
+    pub fn indices(&self) -> &[u8] {
+        &self.indices[..usize::from(self.count)]
+    }
 }
 
 impl Component {
@@ -138,11 +179,11 @@ impl Component {
             "y" | "g" => Self::Y,
             "z" | "b" => Self::Z,
             "w" | "a" => Self::W,
-            _ => return None,
+            _ => return Parts::from_word(word).map(Self::Parts),
         })
     }
 
-    /// 0 to 3.
+    /// 0 to 3; 4 for what is no component of a vector.
     #[must_use]
     pub fn index(self) -> usize {
         match self {
@@ -150,6 +191,7 @@ impl Component {
             Self::Y => 1,
             Self::Z => 2,
             Self::W => 3,
+            Self::Parts(_) => 4,
         }
     }
 }

@@ -14,6 +14,7 @@
 )]
 
 pub mod lanes;
+pub mod table;
 
 use std::cell::Cell;
 use std::collections::HashMap;

@@ -3,8 +3,7 @@
 use super::super::code::{Logic, Op, Predicate, ScalarFunction, Source, Target};
 use super::super::float::Rounding;
 use super::super::lanes::{float, integer, long};
-use super::super::scalar;
-use super::operand::literal;
+use super::super::scalar::{self, float as rare};
 use super::scope::Frame;
 use super::{Builder, Reason, flow::One};
 use crate::ptx::{Operand, ScalarType};
@@ -14,6 +13,9 @@ impl Builder<'_> {
     pub(super) fn arithmetic(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<bool> {
         if matches!(one.opcode, "addc" | "subc" | "madc") || one.has("cc") {
             return self.carrying(frame, one).map(|()| true);
+        }
+        if self.pairs(frame, one)? || self.video(frame, one)? {
+            return Ok(true);
         }
         let Some(element) = one.element() else {
             return Ok(false);
@@ -28,6 +30,9 @@ impl Builder<'_> {
         };
         match element {
             ScalarType::Pred => return self.logic(frame, one),
+            ScalarType::F16 | ScalarType::Bf16 if one.types.first() == Some(&ScalarType::F32) => {
+                return self.mixed(frame, one, element);
+            }
             ScalarType::F16 | ScalarType::F16x2 | ScalarType::Bf16 | ScalarType::Bf16x2 => {
                 return self.halves(frame, one, element);
             }
@@ -139,8 +144,12 @@ impl Builder<'_> {
         let rounding = one.words.iter().find_map(|word| Rounding::from_word(word));
         let nearest = rounding.is_none_or(|rounding| rounding == Rounding::Nearest);
         let flushed = one.has("ftz");
+        // What is approximate elsewhere is computed well here, but for the forms that the manual
+        // defines to differ.
+        let approximate = one.has("approx") && !(element == ScalarType::F32 && one.opcode != "div");
         let plain = nearest
-            && !["sat", "approx", "full", "NaN", "xorsign", "abs"]
+            && !approximate
+            && !["sat", "NaN", "xorsign", "abs"]
                 .into_iter()
                 .any(|word| one.has(word));
         let opcode = if one.opcode == "mad" {
@@ -188,15 +197,10 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        let Some(function) = scalar::float_function(opcode, element) else {
+        let Some(function) = rare::function(opcode, element) else {
             return Ok(false);
         };
-        let mode = scalar::float_mode(
-            rounding.unwrap_or(Rounding::Nearest),
-            flushed,
-            one.has("sat"),
-            one.has("NaN"),
-        );
+        let mode = float_mode(one, rounding) | if sources == 3 { rare::THREE } else { 0 };
         self.scalar_sources(frame, one, function, mode, element)?;
         Ok(true)
     }
@@ -214,17 +218,10 @@ impl Builder<'_> {
             .fold(0, |mask, one| mask << 1 | u32::from(one.is_signed()));
         let mut mode = (u32::from(element.size()) * 8)
             | (u32::from(element.is_signed()) << 8)
-            | u32::from(one.has("sat")) << 9;
+            | u32::from(one.has("sat")) << 9
+            | u32::from(one.has("relu")) << 10;
         let key = match one.opcode {
-            "lop3" => {
-                // The table is the last operand, or the one before a predicate to combine with.
-                let table = one
-                    .operands
-                    .get(4)
-                    .and_then(|last| literal(last, ScalarType::U32));
-                mode = table.ok_or("lop3 needs a literal table")? as u32 & 0xff;
-                "lop3"
-            }
+            "lop3" => return self.lookup(frame, one).map(|()| true),
             "prmt" => {
                 mode = ["f4e", "b4e", "rc8", "ecl", "ecr", "rc16"]
                     .iter()
@@ -249,14 +246,7 @@ impl Builder<'_> {
         let Some(function) = scalar::integer_function(key) else {
             return Ok(false);
         };
-        let mut trimmed = *one;
-        if one.opcode == "lop3" {
-            if one.operands.len() > 5 {
-                return Err("lop3 with a predicate result".to_owned());
-            }
-            trimmed.operands = &one.operands[..4];
-        }
-        self.scalar_sources(frame, &trimmed, function, mode, element)?;
+        self.scalar_sources(frame, one, function, mode, element)?;
         Ok(true)
     }
 
@@ -276,7 +266,7 @@ impl Builder<'_> {
             let element = match (one.opcode, index) {
                 ("shl" | "shr", 2) | ("bfe", 2 | 3) | ("bfi", 3 | 4) => ScalarType::U32,
                 ("mad", 3) if one.has("wide") => double_width(element),
-                ("slct", 3) => *one.types.last().unwrap_or(&element),
+                ("slct", 1 | 2) => *one.types.first().unwrap_or(&element),
                 ("dp4a" | "dp2a" | "szext" | "bmsk", _) => ScalarType::B32,
                 _ => element,
             };
@@ -386,6 +376,22 @@ emitter!(words3, Map32x3, Words3, word, 1, 2, 3);
 emitter!(longs1, Map64x1, Longs1, long, 1);
 emitter!(longs2, Map64x2, Longs2, long, 1, 2);
 emitter!(longs3, Map64x3, Longs3, long, 1, 2, 3);
+
+/// The mode of a float function by the words of `one`.
+pub(super) fn float_mode(one: &One<'_>, rounding: Option<Rounding>) -> u32 {
+    let flags = [
+        ("ftz", rare::FLUSH),
+        ("sat", rare::SATURATE),
+        ("NaN", rare::NAN),
+        ("xorsign", rare::XOR_SIGN),
+        ("abs", rare::MAGNITUDE),
+        ("approx", rare::APPROXIMATE),
+    ];
+    let start = rare::rounding_mode(rounding.unwrap_or(Rounding::Nearest));
+    (flags.iter())
+        .filter(|(word, _)| one.has(word))
+        .fold(start, |mode, (_, flag)| mode | flag)
+}
 
 /// The type of operand `index`: shift counts are unsigned words.
 fn count_type(one: &One<'_>, index: usize, element: ScalarType) -> ScalarType {

@@ -1,8 +1,9 @@
-//! Values from place to place: moves, conversions, comparisons and selections.
+//! Values from place to place: moves, comparisons and selections.
 
-use super::super::code::{Logic, Op, Outcome, Predicate, Slot, Source, Target};
-use super::super::half::{self, Conversion};
-use super::super::lanes::{compare, convert};
+use super::super::code::{Logic, Op, Outcome, Predicate, ScalarFunction, Slot, Source, Target};
+use super::super::convert::{self, Conversion};
+use super::super::half;
+use super::super::lanes::compare;
 use super::super::scalar;
 use super::flow::One;
 use super::scope::{File, Frame};
@@ -126,65 +127,6 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn convert(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<()> {
-        if one
-            .words
-            .iter()
-            .any(|word| word.starts_with("e4m3") || word.starts_with("e5m2"))
-        {
-            return Err("8-bit floats are not supported".to_owned());
-        }
-        let [to, from] = one.types else {
-            return Err("two types are expected".to_owned());
-        };
-        let (to, from) = (*to, *from);
-        let target = self.target(frame, one.operand(0)?)?;
-        let rounding = (one.words.iter())
-            .find(|word| half::rounding_word(word))
-            .map_or("", String::as_str);
-        let plain = !one.has("ftz") && !one.has("sat") && !one.has("relu");
-        if plain && one.operands.len() == 2 {
-            let operand = one.operand(1)?;
-            let (wide_to, wide_from) = (to.size() == 8, from.size() == 8);
-            if let (Target::Word(slot), false, false) = (target, wide_to, wide_from)
-                && let Some(map) = convert::word(to, from, rounding)
-            {
-                let a = self.word(frame, operand, from, one.line)?;
-                self.push(one, Op::Words1(map, slot, a));
-                return Ok(());
-            }
-            if let (Target::Long(slot), true, false) = (target, wide_to, wide_from)
-                && let Some(map) = convert::widen(to, from, rounding)
-            {
-                let a = self.word(frame, operand, from, one.line)?;
-                self.push(one, Op::Widen1(map, slot, a));
-                return Ok(());
-            }
-            if let (Target::Word(slot), false, true) = (target, wide_to, wide_from)
-                && let Some(map) = convert::narrow(to, from, rounding)
-            {
-                let a = self.long(frame, operand, from, one.line)?;
-                self.push(one, Op::Narrow1(map, slot, a));
-                return Ok(());
-            }
-        }
-        let conversion = Conversion {
-            to,
-            from,
-            rounding,
-            flushed: one.has("ftz"),
-            saturate: one.has("sat"),
-            relu: one.has("relu"),
-        };
-        let mode = conversion.mode().ok_or("no such conversion")?;
-        let mut sources = Vec::new();
-        for operand in one.operands.iter().skip(1).take(2) {
-            sources.push(self.source(frame, operand, from, one.line)?);
-        }
-        self.scalar(half::convert, mode, [target], sources, one.line);
-        Ok(())
-    }
-
     fn compare(&mut self, frame: &mut Frame, one: &One<'_>) -> Reason<()> {
         let element = one.element().ok_or("no type")?;
         let comparison = one.words.first().ok_or("no comparison")?.as_str();
@@ -204,15 +146,20 @@ impl Builder<'_> {
             }
             operand => (self.target(frame, operand)?, None),
         };
+        if matches!(element, ScalarType::F16x2 | ScalarType::Bf16x2) {
+            return self.compare_pairs(frame, one, element, comparison, combine);
+        }
         let combine = match combine {
             Some(logic) => Some((logic, self.predicate(frame, one.operand(3)?)?)),
             None => None,
         };
         // `set` writes 1.0 for a float target, all ones for an integer one.
-        let truth = if one.types.first() == Some(&ScalarType::F32) && one.types.len() > 1 {
-            1.0f32.to_bits()
-        } else {
-            u32::MAX
+        let truth = match one.types {
+            [ScalarType::F32, _] => 1.0f32.to_bits(),
+            [ScalarType::F16, _] => 0x3c00,
+            [ScalarType::Bf16, _] => 0x3f80,
+            [ScalarType::U16 | ScalarType::S16, _] => 0xffff,
+            _ => u32::MAX,
         };
         let outcome = Box::new(Outcome {
             target,
@@ -233,15 +180,48 @@ impl Builder<'_> {
                 (ScalarType::U32, false)
             }
             ScalarType::F16 | ScalarType::Bf16 => (ScalarType::F32, false),
-            ScalarType::F16x2 | ScalarType::Bf16x2 => {
-                return Err("a comparison of packed halves".to_owned());
-            }
             _ => (element, one.has("ftz")),
         };
         let function = compare::words(comparison, wide, flushed).ok_or("no such comparison")?;
         let a = self.widened(frame, one, 1, element, wide)?;
         let b = self.widened(frame, one, 2, element, wide)?;
         self.push(one, Op::Compare32(function, a, b, outcome));
+        Ok(())
+    }
+
+    /// A comparison of pairs of halves: a predicate for each half, or 1.0 in each half.
+    fn compare_pairs(
+        &mut self,
+        frame: &mut Frame,
+        one: &One<'_>,
+        element: ScalarType,
+        comparison: &str,
+        combine: Option<Logic>,
+    ) -> Reason<()> {
+        let comparison = half::comparison_mode(comparison, combine).ok_or("no such comparison")?;
+        let mode = half::mode(element, one.words, 2) | comparison;
+        let mut sources = Vec::new();
+        for index in 1..3 {
+            sources.push(self.source(frame, one.operand(index)?, element, one.line)?);
+        }
+        if combine.is_some() {
+            sources.push(self.source(frame, one.operand(3)?, ScalarType::Pred, one.line)?);
+        }
+        let (function, targets): (ScalarFunction, _) = match one.operand(0)? {
+            _ if one.opcode == "set" => {
+                let target = self.target(frame, one.operand(0)?)?;
+                (half::compare_set, [target, Target::Nothing])
+            }
+            Operand::Pair(first, second) => {
+                let targets = [self.target(frame, first)?, self.target(frame, second)?];
+                (half::compare, targets)
+            }
+            target => (
+                half::compare,
+                [self.target(frame, target)?, Target::Nothing],
+            ),
+        };
+        self.scalar(function, mode, targets, sources, one.line);
         Ok(())
     }
 
@@ -259,11 +239,14 @@ impl Builder<'_> {
             return Ok(slot);
         }
         let register = frame.new_register(wide)?;
-        let mode = Conversion::exact(wide, element)
-            .mode()
-            .ok_or("no such conversion")?;
         let source = vec![Source::Word(slot)];
-        self.scalar(half::convert, mode, [register.target()], source, one.line);
+        let (function, mode): (ScalarFunction, u32) = if element.is_float() {
+            (half::widen, half::mode(element, one.words, 1))
+        } else {
+            let mode = Conversion::exact(wide, element).mode();
+            (convert::convert, mode.ok_or("no such conversion")?)
+        };
+        self.scalar(function, mode, [register.target()], source, one.line);
         Ok(register.slot())
     }
 

@@ -1,7 +1,7 @@
 //! Singles, rounded to nearest; other roundings and the rare functions go lane by lane.
 
 use super::{Map32x1, Map32x2, Map32x3, Words, rows};
-use crate::exec::float::{flush, maximum, minimum};
+use crate::exec::float::{computed, flush, maximum, minimum};
 
 /// One source; `flushed` is `.ftz`.
 pub(in crate::exec) fn unary(opcode: &str, flushed: bool) -> Option<Map32x1> {
@@ -10,49 +10,61 @@ pub(in crate::exec) fn unary(opcode: &str, flushed: bool) -> Option<Map32x1> {
         ("neg", true) => rows!(Map32x1, Words, |a: Words| flush(a) ^ (1 << 31)),
         ("abs", false) => rows!(Map32x1, Words, |a: Words| a & !(1 << 31)),
         ("abs", true) => rows!(Map32x1, Words, |a: Words| flush(a) & !(1 << 31)),
-        ("sqrt", false) => rows!(Map32x1, Words, |a: Words| single(a).sqrt().to_bits()),
-        ("sqrt", true) => rows!(Map32x1, Words, |a: Words| single(flush(a)).sqrt().to_bits()),
-        ("rcp", false) => rows!(Map32x1, Words, |a: Words| (1.0 / single(a)).to_bits()),
+        ("sqrt", false) => rows!(Map32x1, Words, |a: Words| computed(single(a).sqrt())),
+        ("sqrt", true) => rows!(Map32x1, Words, |a: Words| computed(single(flush(a)).sqrt())),
+        ("rcp", false) => rows!(Map32x1, Words, |a: Words| computed(1.0 / single(a))),
         ("rcp", true) => {
-            rows!(Map32x1, Words, |a: Words| flush(
-                (1.0 / single(flush(a))).to_bits()
-            ))
+            rows!(Map32x1, Words, |a: Words| flush(computed(
+                1.0 / single(flush(a))
+            )))
         }
+        // Doubles are exact enough that the second rounding hardly ever shows.
+        ("rsqrt", false) => rows!(Map32x1, Words, |a: Words| inverse_root(a)),
+        ("rsqrt", true) => rows!(Map32x1, Words, |a: Words| inverse_root(flush(a))),
         _ => return None,
     })
+}
+
+#[inline(always)]
+fn inverse_root(bits: u32) -> u32 {
+    computed((1.0 / f64::from(single(bits)).sqrt()) as f32)
 }
 
 /// Two sources; `flushed` is `.ftz`.
 pub(in crate::exec) fn binary(opcode: &str, flushed: bool) -> Option<Map32x2> {
     Some(match (opcode, flushed) {
         ("add", false) => {
-            rows!(Map32x2, Words, |a: Words, b: Words| (single(a) + single(b))
-                .to_bits())
+            rows!(Map32x2, Words, |a: Words, b: Words| computed(
+                single(a) + single(b)
+            ))
         }
-        ("add", true) => rows!(Map32x2, Words, |a: Words, b: Words| flush(
-            (single(flush(a)) + single(flush(b))).to_bits()
-        )),
+        ("add", true) => rows!(Map32x2, Words, |a: Words, b: Words| flush(computed(
+            single(flush(a)) + single(flush(b))
+        ))),
         ("sub", false) => {
-            rows!(Map32x2, Words, |a: Words, b: Words| (single(a) - single(b))
-                .to_bits())
+            rows!(Map32x2, Words, |a: Words, b: Words| computed(
+                single(a) - single(b)
+            ))
         }
-        ("sub", true) => rows!(Map32x2, Words, |a: Words, b: Words| flush(
-            (single(flush(a)) - single(flush(b))).to_bits()
-        )),
+        ("sub", true) => rows!(Map32x2, Words, |a: Words, b: Words| flush(computed(
+            single(flush(a)) - single(flush(b))
+        ))),
         ("mul", false) => {
-            rows!(Map32x2, Words, |a: Words, b: Words| (single(a) * single(b))
-                .to_bits())
+            rows!(Map32x2, Words, |a: Words, b: Words| computed(
+                single(a) * single(b)
+            ))
         }
-        ("mul", true) => rows!(Map32x2, Words, |a: Words, b: Words| flush(
-            (single(flush(a)) * single(flush(b))).to_bits()
-        )),
+        ("mul", true) => rows!(Map32x2, Words, |a: Words, b: Words| flush(computed(
+            single(flush(a)) * single(flush(b))
+        ))),
         ("div", false) => {
-            rows!(Map32x2, Words, |a: Words, b: Words| (single(a) / single(b))
-                .to_bits())
+            rows!(Map32x2, Words, |a: Words, b: Words| computed(
+                single(a) / single(b)
+            ))
         }
-        ("div", true) => rows!(Map32x2, Words, |a: Words, b: Words| flush(
-            (single(flush(a)) / single(flush(b))).to_bits()
-        )),
+        ("div", true) => rows!(Map32x2, Words, |a: Words, b: Words| flush(computed(
+            single(flush(a)) / single(flush(b))
+        ))),
         ("min", false) => rows!(Map32x2, Words, |a: Words, b: Words| minimum(a, b)),
         ("min", true) => rows!(Map32x2, Words, |a: Words, b: Words| minimum(
             flush(a),
@@ -72,11 +84,11 @@ pub(in crate::exec) fn multiply_add(flushed: bool) -> Map32x3 {
     if flushed {
         rows!(Map32x3, Words, |a: Words, b: Words, c: Words| {
             let (a, b, c) = (single(flush(a)), single(flush(b)), single(flush(c)));
-            flush(a.mul_add(b, c).to_bits())
+            flush(computed(a.mul_add(b, c)))
         })
     } else {
         rows!(Map32x3, Words, |a: Words, b: Words, c: Words| {
-            single(a).mul_add(single(b), single(c)).to_bits()
+            computed(single(a).mul_add(single(b), single(c)))
         })
     }
 }
