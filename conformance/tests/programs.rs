@@ -40,6 +40,18 @@ same_everywhere! {
     vector_add
 }
 
+/// One test for each program that needs calls which softgpu has before the client forwards them.
+macro_rules! natively { ($($name:ident)*) => { $(
+    #[test]
+    fn $name() {
+        native(stringify!($name), &[]);
+    }
+)* } }
+
+natively! {
+    textures
+}
+
 #[test]
 fn two_clients_share_a_device() {
     let world = World::new(DEVICE_MIB);

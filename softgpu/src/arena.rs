@@ -47,6 +47,8 @@ pub(crate) enum Purpose {
     Application,
     /// A variable of a module, freed with it.
     Module,
+    /// The memory of an array, freed with it.
+    Array,
 }
 
 #[derive(Debug, Default)]

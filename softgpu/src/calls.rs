@@ -5,6 +5,7 @@
 //! arguments unchecked. CUDA's own names keep CUDA's spelling.
 #![allow(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
+mod array;
 mod context;
 mod copy;
 mod copy_rows;
@@ -24,7 +25,9 @@ mod pointer;
 mod stream;
 mod stream_attributes;
 mod stream_work;
+mod texture;
 
+pub(crate) use array::*;
 pub(crate) use context::*;
 pub(crate) use copy::*;
 pub(crate) use copy_rows::*;
@@ -43,6 +46,7 @@ pub(crate) use pointer::*;
 pub(crate) use stream::*;
 pub(crate) use stream_attributes::*;
 pub(crate) use stream_work::*;
+pub(crate) use texture::*;
 
 use flexdirect_wire::abi::{CuError, CuResult, Out};
 

@@ -36,6 +36,7 @@ mod execute;
 mod fault;
 mod float;
 mod half;
+mod image;
 #[expect(
     unsafe_code,
     reason = "calls lane functions compiled for CPU features after detection"
@@ -66,6 +67,7 @@ mod warp_sync;
 
 pub use decode::is_built_in;
 pub use fault::{Fault, Place};
+pub use image::{Channel, Image, Images, Outside, Sampler, Texture};
 pub use launch::{BadAccess, Checker, Extras, Heap, Launch, run};
 pub use memory::{Memory, Windows};
 pub use program::{

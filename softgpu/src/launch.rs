@@ -16,6 +16,7 @@ use crate::faultplan;
 use crate::heap::HeapOf;
 use crate::module::Module;
 use crate::raw::lock;
+use crate::texture::Handles;
 
 /// One launch with the values of its parameters.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ impl Prepared {
             extras: Extras {
                 stack_bytes: Some(limits[STACK_SIZE]),
                 heap: Some(&heap),
+                images: Some(&Handles),
                 checker: plan.checks.then_some(&checker),
                 deadline: plan.watchdog.map(|limit| Instant::now() + limit),
             },

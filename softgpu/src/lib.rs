@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod arena;
+mod array;
 mod attributes;
 mod callback;
 mod calls;
@@ -47,5 +48,6 @@ pub mod ptx;
 mod raw;
 mod stream;
 mod table;
+mod texture;
 mod values;
 mod windows;

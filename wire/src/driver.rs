@@ -55,8 +55,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 10000;
     /// Memory of a device in bytes: the share, not the whole GPU.
     0x0050 local never fn cuDeviceTotalMem_v2(bytes: Out<usize>, dev: CuDevice) since 3020, by hand;
-    0x0058 absent never fn cuDeviceGetTexture1DLinearMaxWidth(
-        max_width_in_elements: *mut usize, format: CuArrayFormat, num_channels: u32,
+    /// Most elements of a texture of linear memory.
+    0x0058 soft never fn cuDeviceGetTexture1DLinearMaxWidth(
+        max_width_in_elements: Out<usize>, format: CuArrayFormat, num_channels: u32,
         dev: CuDevice,
     ) since 11010;
     /// One attribute, from the snapshot and through the mask table.
@@ -389,19 +390,24 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0398 posted never fn cuMemcpyDtoD_v2(
         dst_device: CuDevicePtr, src_device: CuDevicePtr, byte_count: usize,
     ) since 3020 twin cuMemcpyDtoD_v2_ptds 7000, client by hand;
-    0x03a0 absent never fn cuMemcpyDtoA_v2(
+    /// Copies device memory to an array.
+    0x03a0 soft never fn cuMemcpyDtoA_v2(
         dst_array: CuArray, dst_offset: usize, src_device: CuDevicePtr, byte_count: usize,
     ) since 3020 twin cuMemcpyDtoA_v2_ptds 7000;
-    0x03a8 absent never fn cuMemcpyAtoD_v2(
+    /// Copies an array to device memory.
+    0x03a8 soft never fn cuMemcpyAtoD_v2(
         dst_device: CuDevicePtr, src_array: CuArray, src_offset: usize, byte_count: usize,
     ) since 3020 twin cuMemcpyAtoD_v2_ptds 7000;
-    0x03b0 absent never fn cuMemcpyHtoA_v2(
+    /// Copies host memory to an array.
+    0x03b0 soft never fn cuMemcpyHtoA_v2(
         dst_array: CuArray, dst_offset: usize, src_host: *const c_void, byte_count: usize,
     ) since 3020 twin cuMemcpyHtoA_v2_ptds 7000;
-    0x03b8 absent never fn cuMemcpyAtoH_v2(
+    /// Copies an array to host memory.
+    0x03b8 soft never fn cuMemcpyAtoH_v2(
         dst_host: *mut c_void, src_array: CuArray, src_offset: usize, byte_count: usize,
     ) since 3020 twin cuMemcpyAtoH_v2_ptds 7000;
-    0x03c0 absent never fn cuMemcpyAtoA_v2(
+    /// Copies an array to an array.
+    0x03c0 soft never fn cuMemcpyAtoA_v2(
         dst_array: CuArray, dst_offset: usize, src_array: CuArray, src_offset: usize,
         byte_count: usize,
     ) since 3020 twin cuMemcpyAtoA_v2_ptds 7000;
@@ -442,11 +448,13 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0408 posted never fn cuMemcpyDtoDAsync_v2(
         dst_device: CuDevicePtr, src_device: CuDevicePtr, byte_count: usize, stream: CuStream,
     ) since 3020 twin cuMemcpyDtoDAsync_v2_ptsz 7000, client by hand;
-    0x0410 absent never fn cuMemcpyHtoAAsync_v2(
+    /// Copies host memory to an array in stream order.
+    0x0410 soft never fn cuMemcpyHtoAAsync_v2(
         dst_array: CuArray, dst_offset: usize, src_host: *const c_void, byte_count: usize,
         stream: CuStream,
     ) since 3020 twin cuMemcpyHtoAAsync_v2_ptsz 7000;
-    0x0418 absent never fn cuMemcpyAtoHAsync_v2(
+    /// Copies an array to host memory in stream order.
+    0x0418 soft never fn cuMemcpyAtoHAsync_v2(
         dst_host: *mut c_void, src_array: CuArray, src_offset: usize, byte_count: usize,
         stream: CuStream,
     ) since 3020 twin cuMemcpyAtoHAsync_v2_ptsz 7000;
@@ -528,11 +536,13 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dst_device: CuDevicePtr, dst_pitch: usize, ui: u32, width: usize, height: usize,
         stream: CuStream,
     ) since 3020 twin cuMemsetD2D32Async_ptsz 7000;
-    0x04b8 absent never fn cuArrayCreate_v2(
-        handle: *mut CuArray, allocate_array: *const CudaArrayDescriptor,
+    /// Makes an array of one or two dimensions.
+    0x04b8 soft never fn cuArrayCreate_v2(
+        handle: Out<CuArray>, allocate_array: *const CudaArrayDescriptor,
     ) since 3020;
-    0x04c0 absent never fn cuArrayGetDescriptor_v2(
-        array_descriptor: *mut CudaArrayDescriptor, array: CuArray,
+    /// What an array is.
+    0x04c0 soft never fn cuArrayGetDescriptor_v2(
+        array_descriptor: Out<CudaArrayDescriptor>, array: CuArray,
     ) since 3020;
     0x04c8 absent never fn cuArrayGetSparseProperties(
         sparse_properties: *mut CudaArraySparseProperties, array: CuArray,
@@ -540,31 +550,40 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x04d0 absent never fn cuMipmappedArrayGetSparseProperties(
         sparse_properties: *mut CudaArraySparseProperties, mipmap: CuMipmappedArray,
     ) since 11010;
-    0x04d8 absent never fn cuArrayGetMemoryRequirements(
-        memory_requirements: *mut CudaArrayMemoryRequirements, array: CuArray, device: CuDevice,
+    /// Memory that an array with deferred mapping needs.
+    0x04d8 soft never fn cuArrayGetMemoryRequirements(
+        memory_requirements: Out<CudaArrayMemoryRequirements>, array: CuArray, device: CuDevice,
     ) since 11060;
-    0x04e0 absent never fn cuMipmappedArrayGetMemoryRequirements(
-        memory_requirements: *mut CudaArrayMemoryRequirements, mipmap: CuMipmappedArray,
+    /// Memory that a mipmapped array with deferred mapping needs.
+    0x04e0 soft never fn cuMipmappedArrayGetMemoryRequirements(
+        memory_requirements: Out<CudaArrayMemoryRequirements>, mipmap: CuMipmappedArray,
         device: CuDevice,
     ) since 11060;
-    0x04e8 absent never fn cuArrayGetPlane(
-        plane_array: *mut CuArray, array: CuArray, plane_idx: u32,
+    /// A plane of an array that has planes.
+    0x04e8 soft never fn cuArrayGetPlane(
+        plane_array: Out<CuArray>, array: CuArray, plane_idx: u32,
     ) since 11020;
-    0x04f0 absent never fn cuArrayDestroy(array: CuArray) since 2000;
-    0x04f8 absent never fn cuArray3DCreate_v2(
-        handle: *mut CuArray, allocate_array: *const CudaArray3dDescriptor,
+    /// Ends an array.
+    0x04f0 soft never fn cuArrayDestroy(array: CuArray) since 2000;
+    /// Makes an array, with layers if wanted.
+    0x04f8 soft never fn cuArray3DCreate_v2(
+        handle: Out<CuArray>, allocate_array: *const CudaArray3dDescriptor,
     ) since 3020;
-    0x0500 absent never fn cuArray3DGetDescriptor_v2(
-        array_descriptor: *mut CudaArray3dDescriptor, array: CuArray,
+    /// What an array is, with depth and flags.
+    0x0500 soft never fn cuArray3DGetDescriptor_v2(
+        array_descriptor: Out<CudaArray3dDescriptor>, array: CuArray,
     ) since 3020;
-    0x0508 absent never fn cuMipmappedArrayCreate(
-        handle: *mut CuMipmappedArray, mipmapped_array_desc: *const CudaArray3dDescriptor,
+    /// Makes an array with smaller copies.
+    0x0508 soft never fn cuMipmappedArrayCreate(
+        handle: Out<CuMipmappedArray>, mipmapped_array_desc: *const CudaArray3dDescriptor,
         num_mipmap_levels: u32,
     ) since 5000;
-    0x0510 absent never fn cuMipmappedArrayGetLevel(
-        level_array: *mut CuArray, mipmapped_array: CuMipmappedArray, level: u32,
+    /// One level of a mipmapped array.
+    0x0510 soft never fn cuMipmappedArrayGetLevel(
+        level_array: Out<CuArray>, mipmapped_array: CuMipmappedArray, level: u32,
     ) since 5000;
-    0x0518 absent never fn cuMipmappedArrayDestroy(mipmapped_array: CuMipmappedArray) since 5000;
+    /// Ends a mipmapped array.
+    0x0518 soft never fn cuMipmappedArrayDestroy(mipmapped_array: CuMipmappedArray) since 5000;
     0x0520 absent never fn cuMemGetHandleForAddressRange(
         handle: *mut c_void, dptr: CuDevicePtr, size: usize, handle_type: CuMemRangeHandleType,
         flags: u64,
@@ -1429,26 +1448,34 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         surf_ref: CuSurfref, array: CuArray, flags: u32,
     ) since 3000;
     0x0d70 absent never fn cuSurfRefGetArray(array: *mut CuArray, surf_ref: CuSurfref) since 3000;
-    0x0d78 absent never fn cuTexObjectCreate(
-        tex_object: *mut CuTexObject, res_desc: *const CudaResourceDesc,
+    /// Makes a texture object.
+    0x0d78 soft never fn cuTexObjectCreate(
+        tex_object: Out<CuTexObject>, res_desc: *const CudaResourceDesc,
         tex_desc: *const CudaTextureDesc, res_view_desc: *const CudaResourceViewDesc,
     ) since 5000;
-    0x0d80 absent never fn cuTexObjectDestroy(tex_object: CuTexObject) since 5000;
-    0x0d88 absent never fn cuTexObjectGetResourceDesc(
-        res_desc: *mut CudaResourceDesc, tex_object: CuTexObject,
+    /// Ends a texture object.
+    0x0d80 soft never fn cuTexObjectDestroy(tex_object: CuTexObject) since 5000;
+    /// What a texture object is made of.
+    0x0d88 soft never fn cuTexObjectGetResourceDesc(
+        res_desc: Out<CudaResourceDesc>, tex_object: CuTexObject,
     ) since 5000;
-    0x0d90 absent never fn cuTexObjectGetTextureDesc(
-        tex_desc: *mut CudaTextureDesc, tex_object: CuTexObject,
+    /// How a texture object is read.
+    0x0d90 soft never fn cuTexObjectGetTextureDesc(
+        tex_desc: Out<CudaTextureDesc>, tex_object: CuTexObject,
     ) since 5000;
-    0x0d98 absent never fn cuTexObjectGetResourceViewDesc(
-        res_view_desc: *mut CudaResourceViewDesc, tex_object: CuTexObject,
+    /// The part that a texture object shows.
+    0x0d98 soft never fn cuTexObjectGetResourceViewDesc(
+        res_view_desc: Out<CudaResourceViewDesc>, tex_object: CuTexObject,
     ) since 5000;
-    0x0da0 absent never fn cuSurfObjectCreate(
-        surf_object: *mut CuSurfObject, res_desc: *const CudaResourceDesc,
+    /// Makes a surface object.
+    0x0da0 soft never fn cuSurfObjectCreate(
+        surf_object: Out<CuSurfObject>, res_desc: *const CudaResourceDesc,
     ) since 5000;
-    0x0da8 absent never fn cuSurfObjectDestroy(surf_object: CuSurfObject) since 5000;
-    0x0db0 absent never fn cuSurfObjectGetResourceDesc(
-        res_desc: *mut CudaResourceDesc, surf_object: CuSurfObject,
+    /// Ends a surface object.
+    0x0da8 soft never fn cuSurfObjectDestroy(surf_object: CuSurfObject) since 5000;
+    /// What a surface object is made of.
+    0x0db0 soft never fn cuSurfObjectGetResourceDesc(
+        res_desc: Out<CudaResourceDesc>, surf_object: CuSurfObject,
     ) since 5000;
     0x0db8 absent never fn cuTensorMapEncodeTiled(
         tensor_map: *mut CuTensorMap, tensor_data_type: CuTensorMapDataType, tensor_rank: u32,

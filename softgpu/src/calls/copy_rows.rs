@@ -9,6 +9,7 @@ use std::sync::Arc;
 use flexdirect_wire::abi::*;
 
 use super::copy::{Place, STAGED_LEN_MAX, paced};
+use crate::array::ARRAYS;
 use crate::attributes::PITCH_MAX;
 use crate::context;
 use crate::pinned::Range;
@@ -191,7 +192,7 @@ fn end(end: &CudaMemcpy3dEnd, extent: Extent) -> Result<(Rows, Place), CuError> 
     let base = match end.kind {
         CuMemoryType::HOST => host.expose_provenance() as u64,
         CuMemoryType::DEVICE | CuMemoryType::UNIFIED => end.device.0,
-        CuMemoryType::ARRAY => return Err(CuError::INVALID_HANDLE),
+        CuMemoryType::ARRAY => return array_end(end, extent),
         _ => return Err(BAD),
     };
     if base == 0 {
@@ -216,6 +217,35 @@ fn end(end: &CudaMemcpy3dEnd, extent: Extent) -> Result<(Rows, Place), CuError> 
         slice,
     };
     Ok((rows, place))
+}
+
+/// The rows of an array at one end of a copy.
+fn array_end(end: &CudaMemcpy3dEnd, extent: Extent) -> Result<(Rows, Place), CuError> {
+    const BAD: CuError = CuError::INVALID_VALUE;
+    let array = ARRAYS.find(end.array.0).ok_or(CuError::INVALID_HANDLE)?;
+    let image = &array.image;
+    let texel = image.texel_len() as usize;
+    let [width, height, depth] = image.size.map(|size| size as usize);
+    let within = |start: usize, len: usize, size: usize| {
+        start.checked_add(len).is_some_and(|last| last <= size)
+    };
+    let slices = depth * image.layers as usize;
+    if !end.x_bytes.is_multiple_of(texel)
+        || !extent.width.is_multiple_of(texel)
+        || !within(end.x_bytes, extent.width, width * texel)
+        || !within(end.y, extent.height, height)
+        || !within(end.z, extent.depth, slices)
+    {
+        return Err(BAD);
+    }
+    let offset = end.z as u64 * image.slice + end.y as u64 * image.pitch + end.x_bytes as u64;
+    let rows = Rows {
+        address: image.address + offset,
+        pitch: image.pitch,
+        slice: image.slice,
+    };
+    let reach = extent.reach(rows.pitch, rows.slice).ok_or(BAD)?;
+    Ok((rows, Place::Device(Span::new(rows.address, reach))))
 }
 
 /// Bytes from one row to the next and from one slice to the next. A pitch or a height of 0 is one
@@ -337,16 +367,18 @@ fn fill(
         depth: 1,
     };
     let reach = extent.reach(pitch as u64, 0).ok_or(BAD)?;
+    let place = Place::device(dst, reach)?;
     let rows = Rows {
-        address: Place::device(dst, reach)?.span().address(),
+        address: place.span().address(),
         pitch: pitch as u64,
         slice: 0,
     };
-    let pattern = element.to_vec();
+    let (pattern, held) = (element.to_vec(), place.held());
     let work = move || {
         for y in 0..height {
             rows.row(0, y, width).fill(&pattern);
         }
+        drop(held);
         Ok(())
     };
     context.submit(&stream, None, Work::Execute(Box::new(work)))

@@ -404,6 +404,16 @@ impl Walk<'_> {
                     .for_each(|source| self.source(source));
                 self.target(&mut atomic.target);
             }
+            Op::Image(image) => {
+                image
+                    .sources
+                    .iter_mut()
+                    .for_each(|source| self.source(source));
+                image
+                    .targets
+                    .iter_mut()
+                    .for_each(|target| self.target(target));
+            }
             Op::Copy(copy) => {
                 self.address(&mut copy.to);
                 self.address(&mut copy.from);

@@ -104,6 +104,7 @@ pub(super) enum Op {
     Store(Box<Store>),
     Atomic(Box<Atomic>),
     Copy(Box<AsyncCopy>),
+    Image(Box<super::image::ImageOp>),
     Branch(u32),
     BranchTable(Slot, Box<[u32]>),
     Call(Box<Call>),

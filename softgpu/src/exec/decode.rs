@@ -9,6 +9,7 @@ mod arithmetic;
 mod convert;
 mod flow;
 mod half;
+mod image;
 mod matrix;
 mod moves;
 mod operand;

@@ -160,6 +160,7 @@ impl Warp {
             }
             Op::Atomic(atomic) => self.atomic(env, atomic, mask)?,
             Op::Copy(copy) => self.copy(env, copy, mask)?,
+            Op::Image(image) => self.image(env, image, mask)?,
             Op::ActiveMask(target) => self.registers.set_words(*target, mask, &[mask; LANES]),
             Op::Results(results) => {
                 for lane in lanes(mask) {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::block::Block;
+use super::image::Images;
 use super::registers::Constants;
 use super::schedule::work;
 use super::{Fault, Kernel, LANES, Memory, Place, pool};
@@ -51,6 +52,8 @@ pub struct Extras<'a> {
     pub heap: Option<&'a dyn Heap>,
     /// Looks at every access of the kernel before it is made.
     pub checker: Option<&'a dyn Checker>,
+    /// What handles of textures and surfaces mean; without it none means anything.
+    pub images: Option<&'a (dyn Images + Sync)>,
     /// When it must be over, lest it end with [`Fault::TimedOut`].
     pub deadline: Option<Instant>,
 }

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
-use softgpu_cuda::exec::{Extras, Fault, Launch, Memory, Program, run};
+use softgpu_cuda::exec::{Extras, Fault, Images, Launch, Memory, Program, run};
 use softgpu_cuda::ptx;
 
 /// An arena with a bump allocator, and one program.
@@ -31,6 +31,7 @@ pub struct Gpu {
     pub printed: Mutex<Vec<u8>>,
     pub cancel: AtomicBool,
     pub cooperative: bool,
+    pub images: Option<Box<dyn Images + Sync>>,
     globals: HashMap<String, u64>,
     base: *mut u8,
     layout: std::alloc::Layout,
@@ -63,6 +64,7 @@ impl Gpu {
             printed: Mutex::default(),
             cancel: AtomicBool::new(false),
             cooperative: false,
+            images: None,
             globals: HashMap::new(),
             base,
             layout,
@@ -211,7 +213,10 @@ impl Gpu {
             cancel: &self.cancel,
             print: &|bytes| self.printed.lock().unwrap().extend_from_slice(bytes),
             cooperative_workspace: workspace,
-            extras: Extras::default(),
+            extras: Extras {
+                images: self.images.as_deref(),
+                ..Extras::default()
+            },
         })
     }
 }

@@ -155,12 +155,10 @@ pub struct CudaArrayMemoryRequirements {
 pub struct CudaResourceDesc {
     /// `CUresourcetype`: 0 array, 1 mipmapped array, 2 linear memory, 3 pitched memory.
     pub kind: u32,
-    pad: u32,
     /// An array's handle, or an address, and what describes it.
     pub value: [u64; 16],
     /// Must be 0.
     pub flags: u32,
-    pad_end: u32,
 }
 
 /// Linear or pitched memory in a [`CudaResourceDesc`].
@@ -250,7 +248,6 @@ pub struct CudaTextureDesc {
 pub struct CudaResourceViewDesc {
     /// `CUresourceViewFormat`.
     pub format: u32,
-    pad: u32,
     /// Elements of a row.
     pub width: usize,
     /// Rows.

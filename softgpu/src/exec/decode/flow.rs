@@ -58,6 +58,7 @@ impl Builder<'_> {
             || self.sync(frame, &one)?
             || self.matrix(frame, &one)?
             || self.access(frame, &one)?
+            || self.image(frame, &one)?
             || self.moves(frame, &one)?
             || self.arithmetic(frame, &one)?;
         if !known {
