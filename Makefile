@@ -49,8 +49,10 @@ stage:
 	@put() { cp "$$1" "$$2.new" && mv -f "$$2.new" "$$2"; }; \
 	put $(BUILT)/flexdirect stage/bin/flexdirect; \
 	put $(BUILT)/libflexdirect_cuda.so stage/lib/cuda/libcuda.so.1; \
-	put $(BUILT)/libsoftgpu_cuda.so stage/lib/softgpu/libcuda.so.1
+	put $(BUILT)/libsoftgpu_cuda.so stage/lib/softgpu/libcuda.so.1; \
+	put $(BUILT)/libsoftgpu_nvml.so stage/lib/softgpu/libnvidia-ml.so.1
 	@ln -sfn libcuda.so.1 stage/lib/cuda/libcuda.so
+	@ln -sfn libnvidia-ml.so.1 stage/lib/softgpu/libnvidia-ml.so
 	@echo "staged: stage/bin/flexdirect, stage/lib/cuda, stage/lib/softgpu"
 
 toolchain: $(NVCC) ## NVIDIA's compiler from Python wheels, about 300 MB, into ./toolchain
@@ -124,6 +126,7 @@ install: build ## copy what was built under PREFIX (/usr/local)
 	install stage/bin/flexdirect $(DESTDIR)$(PREFIX)/bin/
 	install stage/lib/cuda/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/flexdirect/cuda/
 	install stage/lib/softgpu/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/flexdirect/softgpu/
+	install stage/lib/softgpu/libnvidia-ml.so.1 $(DESTDIR)$(PREFIX)/lib/flexdirect/softgpu/
 	ln -sfn libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/flexdirect/cuda/libcuda.so
 
 clean: ## remove what was built (not the toolchain)

@@ -12,7 +12,7 @@ use crate::config::PAGE_LEN;
 use crate::driver;
 use crate::exec::Memory;
 use crate::faultplan;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Running};
 use crate::raw::{Mapping, Span, lock};
 use crate::windows;
 
@@ -90,6 +90,11 @@ impl Arena {
     /// The arena alone, as kernels see it: see [`crate::context::Context::memory`].
     pub(crate) fn memory(&'static self) -> Memory {
         self.mapping.memory()
+    }
+
+    /// Notes for monitors that a kernel runs, until the value returned is dropped.
+    pub(crate) fn running(&self) -> Running<'_> {
+        self.ledger.running()
     }
 
     /// First address.

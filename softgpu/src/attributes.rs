@@ -61,6 +61,8 @@ pub(crate) const PITCH_MAX: usize = 0x7fff_ffff;
 pub(crate) const CONSTANT_LEN: i32 = 65_536;
 /// Clock in kHz: what 8.0 devices run at, and a number only.
 pub(crate) const CLOCK_KHZ: i32 = 1_410_000;
+/// Clock of the memory in kHz, likewise.
+pub(crate) const MEMORY_CLOCK_KHZ: i32 = 1_215_000;
 
 /// Highest attribute number.
 const ATTRIBUTE_MAX: u32 = 161;
@@ -97,7 +99,7 @@ const VALUES: &[(Attribute, i32)] = &[
     (Attribute::MAXIMUM_TEXTURE2D_LAYERED_LAYERS, 2048),
     (Attribute::SURFACE_ALIGNMENT, 512),
     (Attribute::CONCURRENT_KERNELS, 1),
-    (Attribute::MEMORY_CLOCK_RATE, 1_215_000),
+    (Attribute::MEMORY_CLOCK_RATE, MEMORY_CLOCK_KHZ),
     (Attribute::GLOBAL_MEMORY_BUS_WIDTH, 64),
     (Attribute::L2_CACHE_SIZE, 4 << 20),
     (

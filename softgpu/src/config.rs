@@ -77,6 +77,13 @@ impl Config {
         }
     }
 
+    /// That of this process, on a host with so much memory and as this user.
+    pub(crate) fn of_environment(host_memory_len: u64, user: u32) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let variable = |name: &str| std::env::var(name).ok();
+        Self::new(variable, cores, host_memory_len, user)
+    }
+
     /// Indices of the visible devices among `uuids` (as text, "GPU-..."), in the order to be seen.
     ///
     /// An entry that names nothing ends the list, and a device named twice empties it (CUDA

@@ -1,6 +1,7 @@
 //! One device: its identity, its memory, its primary context.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use flexdirect_driver_abi::tables::DeviceIdentity;
@@ -9,6 +10,9 @@ use crate::arena::Arena;
 use crate::attributes::Variable;
 use crate::config::{Config, DEVICE_STRIDE};
 use crate::context::Context;
+use crate::exec::Fault;
+use crate::health;
+use crate::identity::{bus, machine_number, uuid};
 use crate::ledger::Ledger;
 
 /// A visible device.
@@ -23,8 +27,14 @@ pub(crate) struct Device {
     pub(crate) arena: Arena,
     /// Threads that run blocks.
     pub(crate) multiprocessors: usize,
+    /// Where its faults are noted.
+    health: PathBuf,
     primary: OnceLock<Arc<Context>>,
 }
+
+/// "GPU memory page fault" and "Graphics Engine Exception" (NVIDIA, Xid Errors).
+const XID_PAGE_FAULT: u64 = 31;
+const XID_EXCEPTION: u64 = 13;
 
 impl Device {
     /// The device `index` of the machine, seen as `ordinal`.
@@ -37,6 +47,7 @@ impl Device {
             uuid: uuid(machine_number(), index),
             arena: Arena::new(ledger, base)?,
             multiprocessors: config.multiprocessors,
+            health: health::path(&config.state),
             primary: OnceLock::new(),
         })
     }
@@ -62,60 +73,22 @@ impl Device {
         let to = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
         Variable {
             multiprocessors: to(self.multiprocessors),
-            pci_bus: to(self.index + 1),
+            pci_bus: to(bus(self.index)),
         }
+    }
+
+    /// Tells monitors of a fault, under the number of the Xid error that NVIDIA's driver logs.
+    pub(crate) fn note_fault(&self, fault: &Fault) {
+        let number = match fault {
+            Fault::IllegalAddress { .. } => XID_PAGE_FAULT,
+            Fault::AssertFailed { .. } | Fault::Cancelled => return,
+            _ => XID_EXCEPTION,
+        };
+        health::note_xid(&self.health, self.index, number);
     }
 
     /// PCI address as text.
     pub(crate) fn pci_address(&self) -> String {
-        format!("0000:{:02X}:00.0", self.index + 1)
-    }
-}
-
-/// Stable for a machine and a device, and different for others.
-pub(crate) fn uuid(machine: u64, index: usize) -> [u8; 16] {
-    let mut uuid = *b"softgpu\0\0\0\0\0\0\0\0\0";
-    uuid[7] = u8::try_from(index).unwrap_or(u8::MAX);
-    uuid[8..].copy_from_slice(&machine.to_be_bytes());
-    uuid
-}
-
-/// A UUID as CUDA_VISIBLE_DEVICES has it.
-pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
-    let mut text = String::from("GPU-");
-    for (index, byte) in uuid.iter().enumerate() {
-        if [4, 6, 8, 10].contains(&index) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
-}
-
-/// A number for this machine (FNV-1a of its machine-id, or of its host name).
-pub(crate) fn machine_number() -> u64 {
-    let files = ["/etc/machine-id", "/proc/sys/kernel/hostname"];
-    let mut texts = files.iter().filter_map(|path| std::fs::read(path).ok());
-    let text = texts.find(|text| !text.is_empty()).unwrap_or_default();
-    text.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-/// Name of every device.
-pub(crate) const NAME: &str = "FlexDirect softgpu";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uuids_differ_and_read_well() {
-        assert_ne!(uuid(1, 0), uuid(1, 1));
-        assert_ne!(uuid(1, 0), uuid(2, 0));
-        assert_eq!(
-            uuid_text(uuid(0xabcd, 1)),
-            "GPU-736f6674-6770-7501-0000-00000000abcd"
-        );
+        format!("0000:{:02X}:00.0", bus(self.index))
     }
 }

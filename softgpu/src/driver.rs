@@ -8,19 +8,18 @@ use flexdirect_wire::abi::{CuDevice, CuError};
 use crate::callback;
 use crate::config::Config;
 use crate::context::Context;
-use crate::device::{Device, machine_number, uuid, uuid_text};
+use crate::device::Device;
 use crate::event::Event;
 use crate::faultplan::{self, Plan};
 use crate::function::Function;
+pub(crate) use crate::identity::VERSION;
+use crate::identity::{machine_number, uuid, uuid_text};
 use crate::link::Link;
 use crate::module::{Library, Module};
 use crate::pinned::Pinned;
 use crate::raw;
 use crate::stream::Stream;
 use crate::table::Table;
-
-/// The CUDA version whose API this is.
-pub(crate) const VERSION: u32 = 13_050;
 
 /// Live contexts.
 pub(crate) static CONTEXTS: Table<Context> = Table::new(0x51);
@@ -92,9 +91,7 @@ pub(crate) fn initialise() -> Result<(), CuError> {
 }
 
 fn environment() -> Config {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let variable = |name: &str| std::env::var(name).ok();
-    Config::new(variable, cores, raw::host_memory_len(), raw::user())
+    Config::of_environment(raw::machine::memory_len(), raw::machine::user())
 }
 
 /// Whether kernels are decoded when their module is loaded.

@@ -39,6 +39,8 @@ impl Prepared {
     /// # Errors
     /// The error that poisons the context.
     pub(crate) fn run(&self, context: &Context) -> CuResult {
+        let device = context.device();
+        let _running = device.arena.running();
         let plan = faultplan::plan();
         let name = self.kernel.name();
         plan.launch(name)?;
@@ -46,7 +48,6 @@ impl Prepared {
             faultplan::pass(Instant::now(), time, &context.cancel);
             return Ok(());
         }
-        let device = context.device();
         let workspace = if self.is_cooperative {
             Some(Workspace::new(&device.arena, context.id)?)
         } else {
@@ -83,7 +84,10 @@ impl Prepared {
                 deadline: plan.watchdog.map(|limit| Instant::now() + limit),
             },
         };
-        run(&launch).map_err(|fault| error_of(&fault))
+        run(&launch).map_err(|fault| {
+            device.note_fault(&fault);
+            error_of(&fault)
+        })
     }
 }
 

@@ -8,14 +8,22 @@
 //! ```text
 //! softgpu 1
 //! device ORDINAL CAPACITY
-//! process PID START ORDINAL BYTES        START: since boot, in clock ticks
+//! process PID START ORDINAL BYTES BUSY SINCE
 //! ```
+//!
+//! START is since boot in clock ticks, BUSY the nanoseconds in which kernels of the process ran on
+//! the device, SINCE when the kernels running now began (nanoseconds since boot; 0: none runs).
+//! The two are for monitors, and written at most every 50 ms but for what ends: a long kernel that
+//! starts sooner after the last change is seen when it ends.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::raw::machine::now_ns;
 
 /// One device's account.
 #[derive(Debug)]
@@ -24,6 +32,41 @@ pub(crate) struct Ledger {
     ordinal: usize,
     capacity: u64,
     process: Process,
+    activity: Mutex<Activity>,
+}
+
+/// What runs on a device, and what the file says of it.
+#[derive(Debug, Default)]
+struct Activity {
+    running: u32,
+    /// When the first of those that run began.
+    since_ns: u64,
+    busy_ns: u64,
+    is_noted_running: bool,
+    noted_ns: u64,
+    /// What this process uses of the device's memory.
+    len: u64,
+}
+
+/// A kernel runs for as long as this exists.
+#[derive(Debug)]
+pub(crate) struct Running<'a>(&'a Ledger);
+
+/// What a process uses of a device, for monitors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    dead_code,
+    reason = "read by the monitoring library, which shares this file"
+)]
+pub(crate) struct Usage {
+    /// The process.
+    pub(crate) pid: u32,
+    /// The device, as the machine counts.
+    pub(crate) ordinal: usize,
+    /// Bytes of its memory.
+    pub(crate) len: u64,
+    /// Nanoseconds in which its kernels ran until now.
+    pub(crate) busy_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +80,8 @@ struct Entry {
     process: Process,
     ordinal: usize,
     len: u64,
+    busy_ns: u64,
+    since_ns: u64,
 }
 
 impl Ledger {
@@ -50,7 +95,101 @@ impl Ledger {
             ordinal,
             capacity,
             process: Process { pid, start },
+            activity: Mutex::default(),
         }
+    }
+
+    /// Notes that a kernel runs, until the value returned is dropped.
+    pub(crate) fn running(&self) -> Running<'_> {
+        let mut activity = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = now_ns();
+        if activity.running == 0 {
+            activity.since_ns = now;
+        }
+        activity.running += 1;
+        if !activity.is_noted_running && now.saturating_sub(activity.noted_ns) >= NOTE_EVERY_NS {
+            self.note(&mut activity, now);
+        }
+        Running(self)
+    }
+
+    fn ended(&self) {
+        let mut activity = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
+        activity.running -= 1;
+        if activity.running > 0 {
+            return;
+        }
+        let now = now_ns();
+        activity.busy_ns += now.saturating_sub(activity.since_ns);
+        activity.since_ns = 0;
+        if activity.is_noted_running || now.saturating_sub(activity.noted_ns) >= NOTE_EVERY_NS {
+            self.note(&mut activity, now);
+        }
+    }
+
+    /// Writes what runs. Without a place for it no monitor is told.
+    fn note(&self, activity: &mut Activity, now: u64) {
+        activity.is_noted_running = activity.running > 0;
+        activity.noted_ns = now;
+        if let Ok((file, mut entries)) = self.open() {
+            self.replace(&mut entries, activity);
+            let _ = self.write(&file, &entries);
+        }
+    }
+
+    /// Puts what this process uses in the place of what it used.
+    fn replace(&self, entries: &mut Vec<Entry>, activity: &Activity) {
+        entries.retain(|entry| entry.process != self.process || entry.ordinal != self.ordinal);
+        if activity.len > 0 || activity.running > 0 || activity.busy_ns > 0 {
+            entries.push(Entry {
+                process: self.process,
+                ordinal: self.ordinal,
+                len: activity.len,
+                busy_ns: activity.busy_ns,
+                since_ns: activity.since_ns,
+            });
+        }
+    }
+
+    /// What live processes use of all devices, by the file alone, which is not made if it is
+    /// missing.
+    #[allow(
+        dead_code,
+        reason = "called by the monitoring library, which shares this file"
+    )]
+    pub(crate) fn usage(path: &Path) -> Vec<Usage> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path);
+        let is_file = |file: &File| file.metadata().is_ok_and(|data| data.is_file());
+        let Some(file) = file.ok().filter(is_file) else {
+            return Vec::new();
+        };
+        let mut bytes = Vec::new();
+        // Should it not be locked, a line may be missed.
+        let _ = file.lock_shared();
+        let mut file = Locked(file);
+        let _ = (&mut file.0).take(TEXT_LEN_MAX).read_to_end(&mut bytes);
+        drop(file);
+        let now = now_ns();
+        let text = String::from_utf8_lossy(&bytes);
+        let entries = text.lines().filter_map(parse);
+        let live =
+            entries.filter(|entry| start_time(entry.process.pid) == Some(entry.process.start));
+        live.map(|entry| {
+            let running_ns = match entry.since_ns {
+                0 => 0,
+                since_ns => now.saturating_sub(since_ns),
+            };
+            Usage {
+                pid: entry.process.pid,
+                ordinal: entry.ordinal,
+                len: entry.len,
+                busy_ns: entry.busy_ns.saturating_add(running_ns),
+            }
+        })
+        .collect()
     }
 
     /// Bytes of the device.
@@ -61,20 +200,15 @@ impl Ledger {
     /// Notes that this process now uses `total` bytes, if all processes together have room for it;
     /// false, and nothing noted, if not.
     pub(crate) fn set(&self, total: u64) -> io::Result<bool> {
+        let mut activity = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, mut entries) = self.open()?;
         let others = self.used(&entries, |process| process != self.process);
         let before = self.used(&entries, |process| process == self.process);
         if total > before && others.saturating_add(total) > self.capacity {
             return Ok(false);
         }
-        entries.retain(|entry| entry.process != self.process || entry.ordinal != self.ordinal);
-        if total > 0 {
-            entries.push(Entry {
-                process: self.process,
-                ordinal: self.ordinal,
-                len: total,
-            });
-        }
+        activity.len = total;
+        self.replace(&mut entries, &activity);
         self.write(&file, &entries)?;
         Ok(true)
     }
@@ -137,7 +271,9 @@ impl Ledger {
         for entry in entries {
             let Process { pid, start } = entry.process;
             let (ordinal, len) = (entry.ordinal, entry.len);
-            writeln!(text, "process {pid} {start} {ordinal} {len}").expect("a String takes all");
+            let (busy, since) = (entry.busy_ns, entry.since_ns);
+            writeln!(text, "process {pid} {start} {ordinal} {len} {busy} {since}")
+                .expect("a String takes all");
         }
         // Should this be cut off half-way, the lines lost come back with their processes' next
         // change.
@@ -161,7 +297,17 @@ impl Drop for Locked {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
+        *self
+            .activity
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner) = Activity::default();
         let _ = self.set(0);
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.ended();
     }
 }
 
@@ -175,6 +321,9 @@ fn parse(line: &str) -> Option<Entry> {
         process,
         ordinal: words.next()?.parse().ok()?,
         len: words.next()?.parse().ok()?,
+        // Missing in lines by hand.
+        busy_ns: words.next().and_then(|word| word.parse().ok()).unwrap_or(0),
+        since_ns: words.next().and_then(|word| word.parse().ok()).unwrap_or(0),
     })
 }
 
@@ -190,6 +339,8 @@ fn start_time(pid: u32) -> Option<u64> {
     (!matches!(state, "Z" | "X")).then_some(start)
 }
 
+/// Activity is written no more often than this.
+const NOTE_EVERY_NS: u64 = 50_000_000;
 /// A ledger of a few thousand processes.
 const TEXT_LEN_MAX: u64 = 1 << 20;
 
@@ -217,6 +368,31 @@ mod tests {
         assert_eq!(other_device.total().unwrap(), 900);
         drop(other_device);
         assert_eq!(Ledger::new(path.clone(), 1, 1).total().unwrap(), 0);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn monitors_see_who_uses_what() {
+        let path = path("monitor");
+        assert_eq!(Ledger::usage(&path), []);
+        let ledger = Ledger::new(path.clone(), 3, 1000);
+        assert!(ledger.set(10).unwrap());
+        let usage = || Ledger::usage(&path)[0];
+        let idle = usage();
+        assert_eq!((idle.pid, idle.ordinal), (std::process::id(), 3));
+        assert_eq!((idle.len, idle.busy_ns), (10, 0));
+        let running = ledger.running();
+        let second = ledger.running();
+        let earlier = usage().busy_ns;
+        while usage().busy_ns == earlier {}
+        drop(running);
+        assert!(ledger.set(20).unwrap());
+        drop(second);
+        let after = usage();
+        assert!(after.busy_ns > 0 && after.len == 20, "{after:?}");
+        assert_eq!(usage().busy_ns, after.busy_ns, "nothing runs");
+        drop(ledger);
+        assert_eq!(Ledger::usage(&path), []);
         fs::remove_file(path).unwrap();
     }
 

@@ -33,7 +33,13 @@ pub mod exec;
 pub mod export;
 mod faultplan;
 mod function;
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "what is read back is for the monitoring library")
+)]
+mod health;
 mod heap;
+mod identity;
 mod launch;
 mod ledger;
 mod link;

@@ -6,6 +6,7 @@
 //! what must be checked (device addresses) is checked before a [`Span`] is made of it.
 
 mod host;
+pub(crate) mod machine;
 pub(crate) mod occupancy;
 pub(crate) mod structs;
 
@@ -299,24 +300,6 @@ pub(crate) fn watch_forks() {
 /// Whether this process is a fork of one that had called cuInit.
 pub(crate) fn is_forked() -> bool {
     FORKED.load(Ordering::Relaxed)
-}
-
-/// Effective user of this process.
-pub(crate) fn user() -> u32 {
-    // SAFETY: geteuid has no precondition.
-    unsafe { libc::geteuid() }
-}
-
-/// Memory of the host in bytes.
-pub(crate) fn host_memory_len() -> u64 {
-    // SAFETY: sysconf has no precondition.
-    let [pages, len] = unsafe {
-        [
-            libc::sysconf(libc::_SC_PHYS_PAGES),
-            libc::sysconf(libc::_SC_PAGESIZE),
-        ]
-    };
-    u64::try_from(pages).unwrap_or(0) * u64::try_from(len).unwrap_or(0)
 }
 
 /// Text that lives as long as the process.

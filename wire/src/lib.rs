@@ -15,6 +15,7 @@ pub mod control;
 pub mod driver;
 pub mod handle;
 pub mod limits;
+pub mod nvml;
 #[expect(
     unsafe_code,
     reason = "reads and writes the memory that the application's pointers name"

@@ -6,8 +6,8 @@ use super::not_null;
 use crate::attributes::{
     CAPABILITY, CLOCK_KHZ, CONSTANT_LEN, LIMITS, PITCH_MAX, REGISTERS, SHARED_LEN, attribute,
 };
-use crate::device::NAME;
 use crate::driver;
+use crate::identity::NAME;
 
 pub(crate) fn cuDeviceGet(device: Out<CuDevice>, ordinal: i32) -> CuResult {
     not_null(device)?;

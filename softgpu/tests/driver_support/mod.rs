@@ -33,6 +33,7 @@ pub(crate) fn said_alone(name: &str, variables: &[(&str, &str)]) -> String {
         .env("SOFTGPU_STATE", &state)
         .envs(variables.iter().copied());
     let output = command.output().unwrap();
+    let _ = std::fs::remove_file(state.with_extension("health"));
     let _ = std::fs::remove_file(state);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (said, complained) = (text(&output.stdout), text(&output.stderr));
