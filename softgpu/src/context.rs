@@ -6,10 +6,10 @@
 
 mod streams;
 
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 use flexdirect_driver_abi::tables;
 use flexdirect_wire::abi::{CuContext, CuError, CuResult, CuStream};
@@ -139,17 +139,17 @@ impl Context {
         life.retained = retained.ok_or(CuError::INVALID_CONTEXT)?;
         if life.retained == 0 {
             // A runtime releases at exit: a kernel without end must not keep the process.
-            self.end(life, true);
+            self.end(life, Duration::ZERO);
         }
         Ok(())
     }
 
-    /// Resets a primary context: everything in it goes at once, its retains stay.
+    /// Resets a primary context: everything in it goes, its retains stay.
     pub(crate) fn reset(self: &Arc<Self>) {
-        self.end(self.settled(), true);
+        self.end(self.settled(), GRACE);
     }
 
-    /// Ends a context that was created, after its work; its handle is dead.
+    /// Ends a context that was created, after its work if that ends soon; its handle is dead.
     ///
     /// # Errors
     /// INVALID_CONTEXT if it was destroyed meanwhile.
@@ -159,7 +159,7 @@ impl Context {
             return Err(CuError::INVALID_CONTEXT);
         }
         life.retained = 0;
-        self.end(life, false);
+        self.end(life, GRACE);
         CONTEXTS.remove(self.handle.0);
         Ok(())
     }
@@ -181,11 +181,14 @@ impl Context {
         lock(&self.life).ending.is_some()
     }
 
-    fn end(self: &Arc<Self>, mut life: MutexGuard<'_, Life>, at_once: bool) {
+    fn end(self: &Arc<Self>, mut life: MutexGuard<'_, Life>, grace: Duration) {
         let outer = life.ending.replace(thread::current().id());
         drop(life);
         let _ending = Ending(self, outer);
-        self.cancel.store(at_once, Ordering::Relaxed);
+        // What its work prints is still told; a kernel without end must not keep the caller.
+        if !self.drain_until(Instant::now() + grace) {
+            self.cancel.store(true, Ordering::Relaxed);
+        }
         self.clear();
         self.cancel.store(false, Ordering::Relaxed);
     }
@@ -280,6 +283,9 @@ impl Default for Settings {
     }
 }
 
+/// How long the work of a context goes on when the context is ended.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Numbers of contexts and streams.
 pub(crate) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -288,15 +294,9 @@ pub(crate) fn next_id() -> u64 {
 
 // ------------------------------------------------------------------------------- the stack
 
-thread_local! {
-    static STACK: RefCell<Vec<Arc<Context>>> = const { RefCell::new(Vec::new()) };
-}
-
 /// The calling thread's current context, whatever its state.
 pub(crate) fn top() -> Option<Arc<Context>> {
-    STACK
-        .try_with(|stack| stack.borrow().last().cloned())
-        .ok()?
+    crate::thread::with_stack(|stack| stack.last().cloned())
 }
 
 /// The calling thread's current context, which can be used.
@@ -321,13 +321,12 @@ pub(crate) fn find(handle: CuContext) -> Result<Arc<Context>, CuError> {
 
 /// Pushes a context on the calling thread's stack.
 pub(crate) fn push(context: Arc<Context>) {
-    // A thread that ends has no stack any more, and needs none.
-    let _ = STACK.try_with(|stack| stack.borrow_mut().push(context));
+    crate::thread::with_stack(|stack| stack.push(context));
 }
 
 /// Pops the calling thread's stack.
 pub(crate) fn pop() -> Option<Arc<Context>> {
-    STACK.try_with(|stack| stack.borrow_mut().pop()).ok()?
+    crate::thread::with_stack(Vec::pop)
 }
 
 /// A stream as an argument, and its context: of stream 0 and its like, the current one.

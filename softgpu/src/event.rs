@@ -78,6 +78,20 @@ impl Moment {
         *lock(&self.time)
     }
 
+    /// Waits until it is reached, but no longer than that; whether it is.
+    pub(crate) fn wait_until(&self, deadline: Instant) -> bool {
+        let mut time = lock(&self.time);
+        while time.is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let woken = self.changed.wait_timeout(time, left);
+            time = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// Waits until it is reached.
     pub(crate) fn wait(&self) -> Instant {
         let mut time = lock(&self.time);

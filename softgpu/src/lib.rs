@@ -55,5 +55,6 @@ mod raw;
 mod stream;
 mod table;
 mod texture;
+mod thread;
 mod values;
 mod windows;

@@ -23,9 +23,11 @@ use flexdirect_wire::abi::{CuLaunchAttribute, CuLaunchConfig, CuUuid};
 use crate::exec::Memory;
 
 mod pages;
+mod thread_end;
 
 pub(crate) use host::*;
 pub(crate) use pages::{is_writable, windows};
+pub(crate) use thread_end::watch_thread;
 
 /// A mapping of this process, unmapped with the value.
 #[derive(Debug)]

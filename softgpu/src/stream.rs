@@ -9,8 +9,9 @@
 //! has to wake up for a synchronous copy.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flexdirect_wire::abi::{CuError, CuResult, CuStream, CuStreamAttrValue};
 
@@ -177,6 +178,20 @@ impl Stream {
         }
     }
 
+    /// Waits until the job is done, but no longer than that; whether it is.
+    pub(crate) fn wait_until(&self, number: u64, deadline: Instant) -> bool {
+        let mut state = lock(&self.state);
+        while state.completed < number {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let woken = self.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// Waits until the queue is short enough for one more job, as a real queue of launches does.
     pub(crate) fn wait_for_room(&self) {
         let mut state = lock(&self.state);
@@ -217,7 +232,7 @@ impl Stream {
             state.running = true;
             drop(state);
             for wait in job.waits {
-                wait.wait();
+                wait.wait(&self.context);
             }
             self.execute(job.work);
             self.finish();
@@ -269,15 +284,23 @@ impl Wait {
         }
     }
 
-    fn wait(&self) {
-        match self {
-            Self::Job(stream, number) => stream.wait(*number),
-            Self::Moment(moment) => {
-                moment.wait();
+    /// Waits for it, unless `context` is ended: what another one does may take for ever.
+    fn wait(&self, context: &Weak<Context>) {
+        loop {
+            let deadline = Instant::now() + CANCEL_STEP;
+            let is_over = match self {
+                Self::Job(stream, number) => stream.wait_until(*number, deadline),
+                Self::Moment(moment) => moment.wait_until(deadline),
+            };
+            let context = context.upgrade();
+            if is_over || context.is_none_or(|own| own.cancel.load(Ordering::Relaxed)) {
+                return;
             }
         }
     }
 }
 
+/// While a stream waits for another, it looks so often whether its context is ended.
+const CANCEL_STEP: Duration = Duration::from_millis(50);
 /// Jobs that a stream keeps: about as many as NVIDIA's driver queues before a launch blocks.
 const QUEUE_LEN_MAX: usize = 1024;

@@ -294,3 +294,57 @@ fn misaligned_and_foreign_shared_accesses_are_named_by_the_checks() {
     let line = "Invalid __shared__ read of size 4 bytes at 0x2 in kernel mine, PTX line 19";
     assert!(text.contains(line) && text.contains("misaligned"), "{text}");
 }
+
+#[test]
+fn a_context_with_an_endless_kernel_can_be_destroyed() {
+    alone(
+        "a_context_with_an_endless_kernel_can_be_destroyed",
+        &[],
+        || {
+            let (module, _) = stage();
+            let primary = out(|context| cuCtxGetCurrent(context)).unwrap();
+            launch(function(module, "forever").unwrap(), NONE, &[]).unwrap();
+            let event = out(|event| cuEventCreate(event, 2)).unwrap();
+            cuEventRecord(event, NONE).unwrap();
+            // The other context waits for the first one's kernel, and is ended all the same.
+            let other = out(|context| cuCtxCreate_v2(context, 0, CuDevice(0))).unwrap();
+            let module = load(PTX).unwrap();
+            cuStreamWaitEvent(NONE, event, 0).unwrap();
+            launch(function(module, "forever").unwrap(), NONE, &[]).unwrap();
+            cuCtxDestroy_v2(other).unwrap();
+            cuCtxSetCurrent(primary).unwrap();
+            assert_eq!(cuStreamQuery(NONE), Err(CuError::NOT_READY));
+            cuDevicePrimaryCtxReset_v2(CuDevice(0)).unwrap();
+            cuCtxSynchronize().unwrap();
+        },
+    );
+}
+
+#[test]
+fn destructors_of_a_thread_may_make_calls() {
+    /// Made before the first call, so destroyed after whatever that call made.
+    struct Late;
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let place = allocate(4).unwrap();
+            cuMemsetD32Async(place, 7, 1, CuStream::PER_THREAD).unwrap();
+            cuStreamSynchronize(CuStream::PER_THREAD).unwrap();
+            assert_eq!(word(place), Ok(7));
+            SEEN.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    static SEEN: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    thread_local! {
+        static LATE: Late = const { Late };
+    }
+    alone("destructors_of_a_thread_may_make_calls", &[], || {
+        let context = start();
+        let thread = std::thread::spawn(move || {
+            LATE.with(|_| ());
+            cuCtxSetCurrent(context).unwrap();
+            cuStreamQuery(CuStream::PER_THREAD).unwrap();
+        });
+        thread.join().unwrap();
+        assert!(SEEN.load(std::sync::atomic::Ordering::Relaxed));
+    });
+}

@@ -1,7 +1,7 @@
 //! A context's streams: which there are, what comes before what, and waiting for them.
 
-use std::cell::RefCell;
 use std::sync::{Arc, MutexGuard};
+use std::time::Instant;
 
 use flexdirect_wire::abi::{CuResult, CuStream};
 
@@ -34,9 +34,9 @@ impl Context {
 
     /// The calling thread's default stream.
     pub(crate) fn per_thread(self: &Arc<Self>) -> Arc<Stream> {
-        PER_THREAD.with_borrow_mut(|own| {
-            own.0.retain(|stream| !stream.is_over());
-            let found = own.0.iter().find(|stream| self.owns(stream));
+        crate::thread::with_streams(|own| {
+            own.retain(|stream| !stream.is_over());
+            let found = own.iter().find(|stream| self.owns(stream));
             if let Some(stream) = found {
                 return Arc::clone(stream);
             }
@@ -44,7 +44,7 @@ impl Context {
             let id = next_id();
             let stream = Stream::new(CuStream::PER_THREAD, id, Kind::Blocking, 0, context);
             let stream = Arc::new(stream);
-            own.0.push(Arc::clone(&stream));
+            own.push(Arc::clone(&stream));
             self.adopt(Arc::clone(&stream));
             stream
         })
@@ -157,18 +157,25 @@ impl Context {
         self.fault()
     }
 
+    /// Waits for all work, good or bad, but no longer than that; whether all is done.
+    pub(crate) fn drain_until(&self, deadline: Instant) -> bool {
+        let mut last = self.last_jobs().into_iter();
+        last.all(|(stream, number)| stream.wait_until(number, deadline))
+    }
+
     /// Waits for all work, good or bad.
     pub(crate) fn drain(&self) {
-        let streams = lock(&self.streams);
-        let all = streams.legacy.iter().chain(&streams.others);
-        let last: Vec<_> = all
-            .chain(&streams.after_all)
-            .map(|stream| (Arc::clone(stream), stream.last().0))
-            .collect();
-        drop(streams);
-        for (stream, number) in last {
+        for (stream, number) in self.last_jobs() {
             stream.wait(number);
         }
+    }
+
+    fn last_jobs(&self) -> Vec<(Arc<Stream>, u64)> {
+        let streams = lock(&self.streams);
+        let all = streams.legacy.iter().chain(&streams.others);
+        all.chain(&streams.after_all)
+            .map(|stream| (Arc::clone(stream), stream.last().0))
+            .collect()
     }
 }
 
@@ -197,20 +204,4 @@ impl Streams {
 fn pending(stream: &Arc<Stream>) -> Option<Wait> {
     let (number, done) = stream.last();
     (!done).then(|| Wait::Job(Arc::clone(stream), number))
-}
-
-/// A thread's default streams, closed when the thread ends.
-#[derive(Debug, Default)]
-struct PerThread(Vec<Arc<Stream>>);
-
-impl Drop for PerThread {
-    fn drop(&mut self) {
-        for stream in &self.0 {
-            stream.close();
-        }
-    }
-}
-
-thread_local! {
-    static PER_THREAD: RefCell<PerThread> = RefCell::default();
 }
