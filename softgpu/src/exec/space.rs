@@ -22,6 +22,12 @@ impl Spaces<'_> {
     /// Where `address` of `region` lies, windows resolved.
     #[inline(always)]
     pub(super) fn resolve(&self, region: Region, address: u64) -> (Region, u64) {
+        if region == Region::Parameter {
+            // The address that `mov` takes of a parameter is generic, and `ld.param` may use it.
+            let offset = address.wrapping_sub(PARAMETER_WINDOW);
+            let is_generic = offset < WINDOW_BYTES;
+            return (region, if is_generic { offset } else { address });
+        }
         if region != Region::Generic {
             return (region, address);
         }

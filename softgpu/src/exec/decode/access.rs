@@ -150,17 +150,19 @@ impl Builder<'_> {
             return Ok(());
         }
         let source = self.long(frame, operand, ScalarType::U64, one.line)?;
-        // A kernel parameter's address is generic from the start.
-        let generic_already = matches!(operand, Operand::Name { .. })
-            && space(one) == Space::Param
-            && Source::Long(source).is_constant();
-        if window == 0 || (generic_already && !to) {
+        if window == 0 {
             self.push(one, Op::CopyLong(target.slot(), source));
             return Ok(());
         }
         let window = self.constant(true, Constant::Value(window));
-        let name = if to { "sub" } else { "add" };
-        let map = long::binary(name, ScalarType::U64).ok_or("no such function")?;
+        let (name, kind) = match (to, space(one)) {
+            (true, _) => ("sub", ScalarType::U64),
+            // A kernel parameter's address may be generic from the start; an offset within the
+            // window has none of its bits.
+            (false, Space::Param) => ("or", ScalarType::B64),
+            (false, _) => ("add", ScalarType::U64),
+        };
+        let map = long::binary(name, kind).ok_or("no such function")?;
         self.push(one, Op::Longs2(map, target.slot(), source, window));
         Ok(())
     }

@@ -295,15 +295,5 @@ fn word_type(size: u32) -> Reason<ScalarType> {
     })
 }
 
-impl Source {
-    /// A value that is the same on every lane and known now.
-    pub(super) fn is_constant(self) -> bool {
-        match self {
-            Self::Word(slot) | Self::Long(slot) => slot.is_constant(),
-            Self::Predicate(predicate) => matches!(predicate, Predicate::Constant(_)),
-        }
-    }
-}
-
 /// Decoded instructions of one kernel; inlined libraries reach tens of thousands.
 const INSTRUCTIONS_MAX: usize = 1 << 22;
