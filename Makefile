@@ -17,9 +17,10 @@ WHEELS := nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.8
 # The newest header, for `make check-abi` only.
 HEADER_WHEEL := nvidia-cuda-runtime==13.5.37
 NVCC := $(CUDA_TOOLKIT)/bin/nvcc
-NVCC_FLAGS := -std=c++17 -O2 -L$(CUDA_TOOLKIT)/lib --cudart static \
-              -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
-              -gencode arch=compute_80,code=compute_80
+NVCC_FLAGS := -std=c++17 -O2 -L$(CUDA_TOOLKIT)/lib --cudart static
+# What is embedded: machine code beside PTX, as programs are shipped.
+CODE := -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
+        -gencode arch=compute_80,code=compute_80
 PROGRAMS := $(basename $(notdir $(wildcard conformance/programs/*.cu conformance/programs/*.c)))
 PROGRAMS_BUILT := $(addprefix target/conformance/,$(PROGRAMS))
 
@@ -69,7 +70,15 @@ programs: $(PROGRAMS_BUILT) ## compile the CUDA programs of the conformance test
 target/conformance/%: conformance/programs/%.cu conformance/programs/proof.h | $(NVCC)
 	@echo "nvcc $*"
 	@mkdir -p $(@D)
-	@$(NVCC) $(NVCC_FLAGS) $< -o $@.new && mv $@.new $@
+	@$(NVCC) $(NVCC_FLAGS) $(CODE) $(OPTIONS) $< -o $@.new && mv $@.new $@
+
+# Programs that need an option of their own, or that compile slowly: PTX alone is enough for them.
+target/conformance/per_thread: OPTIONS := --default-stream per-thread
+target/conformance/templates: OPTIONS := --extended-lambda
+target/conformance/separate: OPTIONS := -rdc=true conformance/programs/separate/other.cu
+target/conformance/separate: $(wildcard conformance/programs/separate/*)
+$(addprefix target/conformance/,big_shared constants default_streams event_times many_modules \
+    occupancy priorities sticky templates thrust): CODE := -gencode arch=compute_80,code=compute_80
 
 target/conformance/%: conformance/programs/%.c | $(NVCC)
 	@echo "cc $*"
@@ -83,8 +92,8 @@ $(KERNELS_FOLDER)/%: conformance/kernels/check_%.cu conformance/kernels/%.cu \
                      conformance/kernels/check.h conformance/programs/proof.h | $(NVCC)
 	@echo "nvcc $* $(ARCH) $(OPTIONS)"
 	@mkdir -p $(@D)
-	@$(NVCC) -std=c++17 -O2 -L$(CUDA_TOOLKIT)/lib --cudart static $(OPTIONS) \
-	    -gencode arch=compute_$(ARCH),code=compute_$(ARCH) $< -o $@.new && mv $@.new $@
+	@$(NVCC) $(NVCC_FLAGS) $(OPTIONS) -gencode arch=compute_$(ARCH),code=compute_$(ARCH) \
+	    $< -o $@.new && mv $@.new $@
 
 kernels-matrix: ## every kernel at three architectures and three sets of options (long)
 	@conformance/kernels-matrix

@@ -25,17 +25,27 @@ macro_rules! same_everywhere { ($($name:ident)*) => { $(
 
 same_everywhere! {
     big_copy
+    big_shared
     block_reduce
+    constants
     driver_ptx
     errors
+    event_times
     fault
     info
     late_release
     many_copies
+    many_modules
     matmul_tiled
+    occupancy
+    per_thread
+    priorities
     saxpy
+    separate
     streams_events
+    templates
     threads
+    thrust
     transpose
     vector_add
 }
@@ -49,6 +59,8 @@ macro_rules! natively { ($($name:ident)*) => { $(
 )* } }
 
 natively! {
+    // A launch after the context has ended is still taken by the client: the next wait says so.
+    sticky
     textures
 }
 
