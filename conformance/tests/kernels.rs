@@ -10,7 +10,7 @@ use flexdirect_conformance::harness::{Ended, Outcome, PATIENCE, World, kernel, r
 const DEVICE_MIB: u64 = 512;
 
 /// Checks that nothing runs yet, because softgpu lacks something that they need.
-const PENDING: &[&str] = &["coop_groups", "matmul_wmma", "textures"];
+const PENDING: &[&str] = &["coop_groups", "textures"];
 
 /// One test for each file of kernels, and the list of all of them.
 macro_rules! kernels { (
@@ -49,6 +49,7 @@ kernels! {
         mandelbrot
         matmul_half
         matmul_tiled
+        matmul_wmma
         nbody
         rng_mc
         saxpy
