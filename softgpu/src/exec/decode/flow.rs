@@ -1,6 +1,6 @@
 //! The dispatch over opcodes, and control flow: branches, calls, returns, ends.
 
-use super::super::code::{Call, Callee, Op, Predicate, Results, Signature, Source};
+use super::super::code::{Call, Callee, Op, Predicate, Results, Signature};
 use super::scope::{Frame, Symbol};
 use super::{Builder, Reason};
 use crate::ptx::{Instruction, Operand, ScalarType};
