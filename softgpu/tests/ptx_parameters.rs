@@ -1,4 +1,5 @@
 //! The addresses of a kernel's parameters: by name, in a register, and as generic ones.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod ptx_support;
 
