@@ -36,6 +36,8 @@ pub(crate) struct Allocation {
     pub(crate) context: u64,
     /// What it is for.
     pub(crate) purpose: Purpose,
+    /// Bytes that it takes.
+    room: u64,
     /// Number, unique in the process (CU_POINTER_ATTRIBUTE_BUFFER_ID).
     pub(crate) id: u64,
 }
@@ -49,6 +51,23 @@ pub(crate) enum Purpose {
     Module,
     /// The memory of an array, freed with it.
     Array,
+    /// A managed variable of a library, freed with it.
+    Shared,
+    /// The application's, which the host uses as well (cuMemAllocManaged).
+    Managed,
+    /// A pool's, in use.
+    Pool,
+    /// A pool's, which the application has freed but some stream has not got there yet.
+    Retired,
+    /// A pool's, in no use.
+    Cached,
+}
+
+impl Purpose {
+    /// Whether the application may still name it in a call.
+    fn is_known(self) -> bool {
+        !matches!(self, Self::Retired | Self::Cached)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -129,6 +148,10 @@ impl Arena {
         let fit = ranges.free.iter().find(|(_, free)| **free >= rounded);
         let (&offset, &free) = fit.ok_or(Full)?;
         let used = ranges.used + rounded;
+        if used > self.len {
+            // Memory that lies elsewhere counts, too.
+            return Err(Full);
+        }
         self.note(&mut ranges, used)?;
         ranges.free.remove(&offset);
         if free > rounded {
@@ -141,6 +164,7 @@ impl Arena {
             len,
             context,
             purpose,
+            room: rounded,
             id: ranges.next_id,
         };
         ranges.live.insert(allocation.address, allocation);
@@ -155,6 +179,41 @@ impl Arena {
             return false;
         }
         self.release(&mut ranges, address);
+        true
+    }
+
+    /// Changes what the allocation that starts at `address` is for, if it was for `from`.
+    pub(crate) fn change(&self, address: u64, from: Purpose, to: Purpose) -> bool {
+        let mut ranges = lock(&self.ranges);
+        let found = ranges.live.get_mut(&address);
+        let Some(found) = found.filter(|found| found.purpose == from) else {
+            return false;
+        };
+        found.purpose = to;
+        true
+    }
+
+    /// Makes a new allocation of `len` bytes of a pool's freed one that starts at `address` and has
+    /// room for it; false if there is none.
+    pub(crate) fn reuse(&self, address: u64, len: u64, context: u64) -> bool {
+        let mut ranges = lock(&self.ranges);
+        let id = ranges.next_id + 1;
+        let Some(found) = ranges.live.get_mut(&address) else {
+            return false;
+        };
+        if found.purpose.is_known() || len > found.room {
+            return false;
+        }
+        let (purpose, room) = (Purpose::Pool, found.room);
+        *found = Allocation {
+            address,
+            len,
+            context,
+            purpose,
+            room,
+            id,
+        };
+        ranges.next_id = id;
         true
     }
 
@@ -173,7 +232,7 @@ impl Arena {
 
     fn release(&self, ranges: &mut Ranges, address: u64) {
         let allocation = ranges.live.remove(&address).expect("looked up just now");
-        let len = allocation.len.next_multiple_of(GRANULE);
+        let len = allocation.room;
         let (mut start, mut end) = (address - self.mapping.address(), 0);
         end += start + len;
         let freed = start..end;
@@ -198,6 +257,11 @@ impl Arena {
             let to = |value| usize::try_from(value).expect("addresses have 64 bits");
             self.mapping.discard(to(first), to(last - first));
         }
+        self.note_less(ranges);
+    }
+
+    /// Tells the ledger that less is used.
+    fn note_less(&self, ranges: &mut Ranges) {
         let wanted = ranges.used.next_multiple_of(LEDGER_STEP);
         // Not at once, lest an allocation that comes and goes writes the file each time.
         if wanted + LEDGER_STEP < ranges.noted && self.ledger.set(wanted).unwrap_or(true) {
@@ -235,8 +299,14 @@ impl Arena {
         }
     }
 
-    /// The live allocation that `address` lies in.
+    /// The live allocation that `address` lies in, as far as the application may name it.
     pub(crate) fn find(&self, address: u64) -> Option<Allocation> {
+        self.find_any(address)
+            .filter(|found| found.purpose.is_known())
+    }
+
+    /// The live allocation that `address` lies in.
+    fn find_any(&self, address: u64) -> Option<Allocation> {
         if !self.holds(address) {
             return None;
         }
@@ -278,8 +348,11 @@ pub(crate) fn is_live(address: u64, len: u64) -> bool {
     let Some(device) = driver::device_of(address) else {
         return windows::holds(address, len);
     };
-    let found = device.arena.find(address);
-    found.is_some_and(|found| len <= found.len - (address - found.address))
+    let found = device.arena.find_any(address);
+    found.is_some_and(|found| {
+        // What is freed in stream order lives until the stream gets there.
+        found.purpose != Purpose::Cached && len <= found.len - (address - found.address)
+    })
 }
 
 /// Start and length of every allocation are multiples of this, as with NVIDIA's driver.

@@ -161,6 +161,8 @@ const VALUES: &[(Attribute, i32)] = &[
         REGISTERS.cast_signed(),
     ),
     (Attribute::SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO, 2),
+    (Attribute::MANAGED_MEMORY, 1),
+    (Attribute::CONCURRENT_MANAGED_ACCESS, 1),
     (Attribute::CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 1),
     (Attribute::HOST_REGISTER_SUPPORTED, 1),
     (Attribute::COOPERATIVE_LAUNCH, 1),
@@ -178,6 +180,7 @@ const VALUES: &[(Attribute, i32)] = &[
     ),
     (Attribute::CAN_USE_64_BIT_STREAM_MEM_OPS, 1),
     (Attribute::CAN_USE_STREAM_WAIT_VALUE_NOR, 1),
+    (Attribute::MEMORY_POOLS_SUPPORTED, 1),
     // No NUMA node, in the convention of these two (CU_DEVICE_NUMA_CONFIG_NONE is 0).
     (Attribute::NUMA_ID, -1),
     (Attribute::HOST_NUMA_ID, -1),
@@ -227,9 +230,7 @@ mod tests {
     #[test]
     fn what_cannot_be_done_is_zero() {
         for name in [
-            Attribute::MANAGED_MEMORY,
             Attribute::PAGEABLE_MEMORY_ACCESS,
-            Attribute::MEMORY_POOLS_SUPPORTED,
             Attribute::CLUSTER_LAUNCH,
             Attribute::VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED,
         ] {

@@ -20,7 +20,7 @@ use crate::exec::Memory;
 use crate::heap::DeviceHeap;
 use crate::raw::{self, lock};
 use crate::stream::Stream;
-use crate::{export, module, texture, windows};
+use crate::{export, managed, mempool, module, texture, windows};
 
 use streams::Streams;
 
@@ -212,6 +212,8 @@ impl Context {
         }
         self.heap.forget();
         texture::forget_context(self.id);
+        mempool::forget_context(self.id);
+        managed::forget_context(self.id);
         self.device().arena.free_context(self.id);
         driver::pinned().free_context(self.id);
         tables::context_destroyed(self.handle.0);

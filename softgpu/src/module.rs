@@ -14,11 +14,12 @@ use crate::arena::Purpose;
 use crate::attributes::CAPABILITY;
 use crate::context::Context;
 use crate::driver::{self, FUNCTIONS, LIBRARIES, MODULES, trace};
-use crate::exec::{Global, Program};
+use crate::exec::Program;
 use crate::function::{Function, Home};
 use crate::merge::merge;
 use crate::ptx;
-use crate::raw::{Span, lock};
+use crate::raw::lock;
+use crate::variables::{self, Managed};
 
 /// A module in a context.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct Library {
     /// Its code.
     pub(crate) program: Arc<Program>,
     modules: Mutex<BTreeMap<u64, Arc<Module>>>,
+    /// Its managed variables, the same in every context.
+    managed: Managed,
     kernels: Mutex<BTreeMap<String, CuFunction>>,
 }
 
@@ -110,7 +113,16 @@ impl Module {
     /// # Errors
     /// OUT_OF_MEMORY.
     pub(crate) fn new(program: Arc<Program>, context: &Context) -> Result<Arc<Self>, CuError> {
-        let globals = place_globals(program.globals(), context)?;
+        Self::place(program, context, None)
+    }
+
+    /// The same; managed variables are those of `shared` if they belong to a library.
+    fn place(
+        program: Arc<Program>,
+        context: &Context,
+        shared: Option<&Managed>,
+    ) -> Result<Arc<Self>, CuError> {
+        let globals = variables::place(program.globals(), context, shared)?;
         Ok(MODULES.insert(|handle| Self {
             handle: CuModule(handle),
             context: context.id,
@@ -139,6 +151,7 @@ pub(crate) fn unload(module: &Arc<Module>) {
     for &(address, _) in module.globals.values() {
         if let Some(device) = driver::device_of(address) {
             device.arena.free(address, Purpose::Module);
+            variables::forget(address);
         }
     }
 }
@@ -150,6 +163,7 @@ impl Library {
             handle: CuLibrary(handle),
             program,
             modules: Mutex::default(),
+            managed: Managed::default(),
             kernels: Mutex::default(),
         })
     }
@@ -163,7 +177,7 @@ impl Library {
         if let Some(module) = modules.get(&context.id) {
             return Ok(Arc::clone(module));
         }
-        let module = Module::new(Arc::clone(&self.program), context)?;
+        let module = Module::place(Arc::clone(&self.program), context, Some(&self.managed))?;
         modules.insert(context.id, Arc::clone(&module));
         Ok(module)
     }
@@ -175,6 +189,11 @@ impl Library {
     pub(crate) fn kernel(self: &Arc<Self>, name: &str) -> Result<CuFunction, CuError> {
         let home = || Home::Library(Arc::downgrade(self));
         find_function(&self.kernels, &self.program, name, home)
+    }
+
+    /// Address and size of a managed variable, once some context has a module of it.
+    pub(crate) fn managed(&self, name: &str) -> Option<(u64, u64)> {
+        self.managed.find(name)
     }
 
     /// Forgets its module in a context that ends.
@@ -198,6 +217,7 @@ impl Library {
         for module in std::mem::take(&mut *lock(&self.modules)).into_values() {
             unload(&module);
         }
+        self.managed.free();
     }
 }
 
@@ -218,42 +238,4 @@ fn find_function(
     });
     known.insert(name.to_owned(), function.handle);
     Ok(function.handle)
-}
-
-/// Allocates variables, then fills them, for they may hold one another's addresses.
-fn place_globals(
-    globals: &[Global],
-    context: &Context,
-) -> Result<HashMap<String, (u64, u64)>, CuError> {
-    let arena = &context.device().arena;
-    let mut placed: HashMap<String, (u64, u64)> = HashMap::new();
-    let defined = || globals.iter().filter(|global| !global.is_external);
-    for global in defined() {
-        // A variable without a size still has an address of its own.
-        let allocation = arena.allocate(global.size.max(1), context.id, Purpose::Module);
-        let Ok(allocation) = allocation else {
-            for &(address, _) in placed.values() {
-                arena.free(address, Purpose::Module);
-            }
-            return Err(CuError::OUT_OF_MEMORY);
-        };
-        // Not by writing zeros: a variable may be as large as the device.
-        arena.clear(&allocation);
-        placed.insert(global.name.clone(), (allocation.address, global.size));
-    }
-    for global in defined() {
-        let mut bytes = global.initial.clone();
-        bytes.truncate(usize::try_from(global.size).unwrap_or(usize::MAX));
-        for relocation in &global.relocations {
-            let target = placed.get(&relocation.symbol).map_or(0, |place| place.0);
-            let value = target.wrapping_add_signed(relocation.addend).to_le_bytes();
-            let start = usize::try_from(relocation.offset).unwrap_or(usize::MAX);
-            let end = start.saturating_add(usize::from(relocation.size).min(value.len()));
-            if let Some(place) = bytes.get_mut(start..end) {
-                place.copy_from_slice(&value[..end - start]);
-            }
-        }
-        Span::new(placed[&global.name].0, bytes.len()).write(&bytes);
-    }
-    Ok(placed)
 }

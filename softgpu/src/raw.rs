@@ -193,7 +193,7 @@ pub(crate) fn image(image: *const c_void) -> Result<Image, ImageError> {
 }
 
 /// The elements of an array of the application; none if it is null.
-fn array<T: Copy>(start: *const T, len: usize) -> Vec<T> {
+pub(crate) fn array<T: Copy>(start: *const T, len: usize) -> Vec<T> {
     if start.is_null() {
         return Vec::new();
     }

@@ -8,6 +8,7 @@ mod arrays;
 pub mod attributes;
 pub mod errors;
 mod graphs;
+mod memory;
 mod types;
 
 use std::ffi::{c_char, c_void};
@@ -16,6 +17,7 @@ use std::num::NonZeroU32;
 
 pub use arrays::*;
 pub use graphs::*;
+pub use memory::*;
 pub use types::*;
 
 /// Result of a driver call: the ABI of `CUresult`, since `Result<(), NonZeroU32>` has that of `u32`

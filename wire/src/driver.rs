@@ -70,10 +70,13 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0070 absent never fn cuDeviceGetNvSciSyncAttributes(
         nv_sci_sync_attr_list: *mut c_void, dev: CuDevice, flags: i32,
     ) since 10020;
-    0x0078 absent never fn cuDeviceSetMemPool(dev: CuDevice, pool: CuMemoryPool) since 11020;
-    0x0080 absent never fn cuDeviceGetMemPool(pool: *mut CuMemoryPool, dev: CuDevice) since 11020;
-    0x0088 absent never fn cuDeviceGetDefaultMemPool(
-        pool_out: *mut CuMemoryPool, dev: CuDevice,
+    /// Makes a pool the current one of a device.
+    0x0078 soft never fn cuDeviceSetMemPool(dev: CuDevice, pool: CuMemoryPool) since 11020;
+    /// Current memory pool of a device.
+    0x0080 soft never fn cuDeviceGetMemPool(pool: Out<CuMemoryPool>, dev: CuDevice) since 11020;
+    /// Default memory pool of a device.
+    0x0088 soft never fn cuDeviceGetDefaultMemPool(
+        pool_out: Out<CuMemoryPool>, dev: CuDevice,
     ) since 11020;
     0x0090 absent never fn cuDeviceGetExecAffinitySupport(
         pi: *mut i32, type_: CuExecAffinityType, dev: CuDevice,
@@ -266,8 +269,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0280 awaited maybe fn cuLibraryGetGlobal(
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, library: CuLibrary, name: InStr,
     ) since 12000, by hand;
-    0x0288 absent never fn cuLibraryGetManaged(
-        dptr: *mut CuDevicePtr, bytes: *mut usize, library: CuLibrary, name: *const c_char,
+    /// Address and size of a managed variable.
+    0x0288 soft never fn cuLibraryGetManaged(
+        dptr: Out<CuDevicePtr>, bytes: Out<usize>, library: CuLibrary, name: InStr,
     ) since 12000;
     /// A function that host and device call alike.
     0x0290 soft never fn cuLibraryGetUnifiedFunction(
@@ -332,8 +336,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 3020, by hand;
     /// Flags of pinned host memory.
     0x0310 local never fn cuMemHostGetFlags(flags: Out<u32>, p: *mut c_void) since 2030, by hand;
-    0x0318 absent never fn cuMemAllocManaged(
-        dptr: *mut CuDevicePtr, bytesize: usize, flags: u32,
+    /// Allocates memory that host and devices use.
+    0x0318 soft never fn cuMemAllocManaged(
+        dptr: Out<CuDevicePtr>, bytesize: usize, flags: u32,
     ) since 6000;
     0x0320 absent never fn cuDeviceRegisterAsyncNotification(
         device: CuDevice, callback_func: CuAsyncCallback, user_data: *mut c_void,
@@ -633,55 +638,72 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0598 absent never fn cuMemRetainAllocationHandle(
         handle: *mut CuMemGenericAllocationHandle, addr: *mut c_void,
     ) since 11000;
-    0x05a0 absent never fn cuMemFreeAsync(
+    /// Frees memory in stream order.
+    0x05a0 soft never fn cuMemFreeAsync(
         dptr: CuDevicePtr, stream: CuStream,
     ) since 11020 twin cuMemFreeAsync_ptsz 11020;
-    0x05a8 absent never fn cuMemAllocAsync(
-        dptr: *mut CuDevicePtr, bytesize: usize, stream: CuStream,
+    /// Allocates from the current pool in stream order.
+    0x05a8 soft never fn cuMemAllocAsync(
+        dptr: Out<CuDevicePtr>, bytesize: usize, stream: CuStream,
     ) since 11020 twin cuMemAllocAsync_ptsz 11020;
-    0x05b0 absent never fn cuMemPoolTrimTo(
+    /// Gives unused memory of a pool back.
+    0x05b0 soft never fn cuMemPoolTrimTo(
         pool: CuMemoryPool, min_bytes_to_keep: usize,
     ) since 11020;
-    0x05b8 absent never fn cuMemPoolSetAttribute(
+    /// Sets an attribute of a pool.
+    0x05b8 soft never fn cuMemPoolSetAttribute(
         pool: CuMemoryPool, attr: CuMemPoolAttribute, value: *mut c_void,
     ) since 11020;
-    0x05c0 absent never fn cuMemPoolGetAttribute(
+    /// Reads an attribute of a pool.
+    0x05c0 soft never fn cuMemPoolGetAttribute(
         pool: CuMemoryPool, attr: CuMemPoolAttribute, value: *mut c_void,
     ) since 11020;
-    0x05c8 absent never fn cuMemPoolSetAccess(
+    /// Says which devices reach a pool.
+    0x05c8 soft never fn cuMemPoolSetAccess(
         pool: CuMemoryPool, map: *const CuMemAccessDesc, count: usize,
     ) since 11020;
-    0x05d0 absent never fn cuMemPoolGetAccess(
-        flags: *mut CuMemAccessFlags, mem_pool: CuMemoryPool, location: *mut CuMemLocation,
+    /// Whether a device reaches a pool.
+    0x05d0 soft never fn cuMemPoolGetAccess(
+        flags: Out<CuMemAccessFlags>, mem_pool: CuMemoryPool, location: *mut CuMemLocation,
     ) since 11020;
-    0x05d8 absent never fn cuMemPoolCreate(
-        pool: *mut CuMemoryPool, pool_props: *const CuMemPoolProps,
+    /// Creates a memory pool.
+    0x05d8 soft never fn cuMemPoolCreate(
+        pool: Out<CuMemoryPool>, pool_props: *const CuMemPoolProps,
     ) since 11020;
-    0x05e0 absent never fn cuMemPoolDestroy(pool: CuMemoryPool) since 11020;
-    0x05e8 absent never fn cuMemGetDefaultMemPool(
-        pool_out: *mut CuMemoryPool, location: *mut CuMemLocation, type_: CuMemAllocationType,
+    /// Destroys a memory pool.
+    0x05e0 soft never fn cuMemPoolDestroy(pool: CuMemoryPool) since 11020;
+    /// Default memory pool of a place.
+    0x05e8 soft never fn cuMemGetDefaultMemPool(
+        pool_out: Out<CuMemoryPool>, location: *mut CuMemLocation, type_: CuMemAllocationType,
     ) since 13000;
-    0x05f0 absent never fn cuMemGetMemPool(
-        pool: *mut CuMemoryPool, location: *mut CuMemLocation, type_: CuMemAllocationType,
+    /// Current memory pool of a place.
+    0x05f0 soft never fn cuMemGetMemPool(
+        pool: Out<CuMemoryPool>, location: *mut CuMemLocation, type_: CuMemAllocationType,
     ) since 13000;
-    0x05f8 absent never fn cuMemSetMemPool(
+    /// Makes a pool the current one of a place.
+    0x05f8 soft never fn cuMemSetMemPool(
         location: *mut CuMemLocation, type_: CuMemAllocationType, pool: CuMemoryPool,
     ) since 13000;
-    0x0600 absent never fn cuMemAllocFromPoolAsync(
-        dptr: *mut CuDevicePtr, bytesize: usize, pool: CuMemoryPool, stream: CuStream,
+    /// Allocates from a pool in stream order.
+    0x0600 soft never fn cuMemAllocFromPoolAsync(
+        dptr: Out<CuDevicePtr>, bytesize: usize, pool: CuMemoryPool, stream: CuStream,
     ) since 11020 twin cuMemAllocFromPoolAsync_ptsz 11020;
-    0x0608 absent never fn cuMemPoolExportToShareableHandle(
+    /// Shares a pool with other processes: refused.
+    0x0608 soft never fn cuMemPoolExportToShareableHandle(
         handle_out: *mut c_void, pool: CuMemoryPool, handle_type: CuMemAllocationHandleType,
         flags: u64,
     ) since 11020;
-    0x0610 absent never fn cuMemPoolImportFromShareableHandle(
+    /// Takes another process's pool: refused.
+    0x0610 soft never fn cuMemPoolImportFromShareableHandle(
         pool_out: *mut CuMemoryPool, handle: *mut c_void, handle_type: CuMemAllocationHandleType,
         flags: u64,
     ) since 11020;
-    0x0618 absent never fn cuMemPoolExportPointer(
+    /// Shares memory of a pool with other processes: refused.
+    0x0618 soft never fn cuMemPoolExportPointer(
         share_data_out: *mut CuMemPoolPtrExportData, ptr: CuDevicePtr,
     ) since 11020;
-    0x0620 absent never fn cuMemPoolImportPointer(
+    /// Takes memory of another process's pool: refused.
+    0x0620 soft never fn cuMemPoolImportPointer(
         ptr_out: *mut CuDevicePtr, pool: CuMemoryPool, share_data: *mut CuMemPoolPtrExportData,
     ) since 11020;
     0x0628 absent never fn cuMulticastCreate(
@@ -765,10 +787,12 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x06e8 local never fn cuPointerGetAttribute(
         data: *mut c_void, attribute: CuPointerAttribute, ptr: CuDevicePtr,
     ) since 4000, by hand;
-    0x06f0 absent never fn cuMemPrefetchAsync_v2(
+    /// Says where managed memory is used next.
+    0x06f0 soft never fn cuMemPrefetchAsync_v2(
         dev_ptr: CuDevicePtr, count: usize, location: CuMemLocation, flags: u32, stream: CuStream,
     ) since 12020 twin cuMemPrefetchAsync_v2_ptsz 12020;
-    0x06f8 absent never fn cuMemAdvise_v2(
+    /// Says how managed memory is used.
+    0x06f8 soft never fn cuMemAdvise_v2(
         dev_ptr: CuDevicePtr, count: usize, advice: CuMemAdvise, location: CuMemLocation,
     ) since 12020;
     0x0700 absent never fn cuMemPrefetchBatchAsync(
@@ -788,11 +812,13 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         ptr: CuDevicePtr, size: usize, summary_granularity: usize, sampling_granularity: usize,
         location_out: *mut CuMemLocation,
     ) since 13040;
-    0x0720 absent never fn cuMemRangeGetAttribute(
+    /// What was said of managed memory.
+    0x0720 soft never fn cuMemRangeGetAttribute(
         data: *mut c_void, data_size: usize, attribute: CuMemRangeAttribute, dev_ptr: CuDevicePtr,
         count: usize,
     ) since 8000;
-    0x0728 absent never fn cuMemRangeGetAttributes(
+    /// What was said of managed memory, several at once.
+    0x0728 soft never fn cuMemRangeGetAttributes(
         data: *mut *mut c_void, data_sizes: *mut usize, attributes: *mut CuMemRangeAttribute,
         num_attributes: usize, dev_ptr: CuDevicePtr, count: usize,
     ) since 8000;
@@ -1822,10 +1848,12 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x1178 absent never fn cuStreamBatchMemOp(
         stream: CuStream, count: u32, param_array: *mut CuStreamBatchMemOpParams, flags: u32,
     ) since 8000 twin cuStreamBatchMemOp_ptsz 8000;
-    0x1180 absent never fn cuMemPrefetchAsync(
+    /// Says where managed memory is used next.
+    0x1180 soft never fn cuMemPrefetchAsync(
         dev_ptr: CuDevicePtr, count: usize, dst_device: CuDevice, stream: CuStream,
     ) since 8000 twin cuMemPrefetchAsync_ptsz 8000;
-    0x1188 absent never fn cuMemAdvise(
+    /// Says how managed memory is used.
+    0x1188 soft never fn cuMemAdvise(
         dev_ptr: CuDevicePtr, count: usize, advice: CuMemAdvise, device: CuDevice,
     ) since 8000;
     0x1190 absent never fn cuStreamBeginCapture(

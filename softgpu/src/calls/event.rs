@@ -8,6 +8,7 @@ use super::not_null;
 use crate::context;
 use crate::driver::{self, EVENTS};
 use crate::event::{Event, FLAGS, Moment};
+use crate::mempool;
 use crate::stream::Work;
 
 pub(crate) fn cuEventCreate(event: Out<CuEvent>, flags: u32) -> CuResult {
@@ -59,6 +60,7 @@ pub(crate) fn cuEventSynchronize(event: CuEvent) -> CuResult {
         moment.wait();
     }
     if let Some(context) = driver::context(event.context) {
+        mempool::after_wait(context.device().ordinal);
         context.flush_prints();
     }
     fault(&event)

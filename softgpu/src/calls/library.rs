@@ -138,6 +138,27 @@ pub(crate) fn cuLibraryGetGlobal(
     write_global(&module, dptr, bytes, name)
 }
 
+/// The same in every context; the current one's module is made for it if there is none yet.
+pub(crate) fn cuLibraryGetManaged(
+    dptr: Out<CuDevicePtr>,
+    bytes: Out<usize>,
+    library: CuLibrary,
+    name: InStr,
+) -> CuResult {
+    let library = find(library)?;
+    let name = text(name)?;
+    if dptr.is_null() && bytes.is_null() {
+        return Err(CuError::INVALID_VALUE);
+    }
+    if library.managed(name).is_none() {
+        library.module(&*context::current()?)?;
+    }
+    let (address, len) = library.managed(name).ok_or(CuError::NOT_FOUND)?;
+    OptOut(dptr.0).write(CuDevicePtr(address));
+    OptOut(bytes.0).write(usize::try_from(len).unwrap_or(usize::MAX));
+    Ok(())
+}
+
 fn find(handle: CuLibrary) -> Result<Arc<Library>, CuError> {
     driver::check()?;
     LIBRARIES.find(handle.0).ok_or(CuError::INVALID_HANDLE)

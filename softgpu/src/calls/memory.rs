@@ -9,6 +9,8 @@ use crate::arena::Purpose;
 use crate::attributes::{PITCH_ALIGNMENT, PITCH_MAX};
 use crate::context::{self, Context};
 use crate::driver;
+use crate::managed;
+use crate::mempool;
 use crate::pinned::{PinnedRange, Unfit};
 
 pub(crate) fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> CuResult {
@@ -24,15 +26,26 @@ pub(crate) fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> CuResult {
 pub(crate) fn cuMemAlloc_v2(dptr: Out<CuDevicePtr>, bytesize: usize) -> CuResult {
     let context = context::current()?;
     not_null(dptr)?;
-    dptr.write(allocate(&context, bytesize)?)
+    dptr.write(allocate(&context, bytesize, Purpose::Application)?)
 }
 
-fn allocate(context: &Context, len: usize) -> Result<CuDevicePtr, CuError> {
+/// Allocates for a context; what pools keep for later goes first.
+pub(crate) fn allocate(
+    context: &Context,
+    len: usize,
+    purpose: Purpose,
+) -> Result<CuDevicePtr, CuError> {
     if len == 0 {
         return Err(CuError::INVALID_VALUE);
     }
-    let arena = &context.device().arena;
-    let made = arena.allocate(len as u64, context.id, Purpose::Application);
+    let device = context.device();
+    let attempt = || device.arena.allocate(len as u64, context.id, purpose);
+    let made = attempt().or_else(|full| {
+        if mempool::relieve(device.ordinal) {
+            return attempt();
+        }
+        Err(full)
+    });
     let made = made.map_err(|_| CuError::OUT_OF_MEMORY)?;
     Ok(CuDevicePtr(made.address))
 }
@@ -52,7 +65,7 @@ pub(crate) fn cuMemAllocPitch_v2(
     }
     let row = width_in_bytes.next_multiple_of(PITCH_ALIGNMENT);
     let len = row.checked_mul(height).ok_or(CuError::OUT_OF_MEMORY)?;
-    let address = allocate(&context, len)?;
+    let address = allocate(&context, len, Purpose::Application)?;
     pitch.write(row)?;
     dptr.write(address)
 }
@@ -64,10 +77,10 @@ pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
         return Ok(());
     }
     let device = driver::device_of(dptr.0).ok_or(CuError::INVALID_VALUE)?;
-    let allocation = device.arena.find(dptr.0);
-    let is_start = allocation
-        .is_some_and(|found| found.address == dptr.0 && found.purpose == Purpose::Application);
-    if !is_start {
+    let found = device.arena.find(dptr.0);
+    let found = found.filter(|found| found.address == dptr.0);
+    let purpose = found.ok_or(CuError::INVALID_VALUE)?.purpose;
+    if matches!(purpose, Purpose::Array | Purpose::Module | Purpose::Shared) {
         return Err(CuError::INVALID_VALUE);
     }
     for context in driver::contexts() {
@@ -75,10 +88,27 @@ pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
             context.drain();
         }
     }
-    if !device.arena.free(dptr.0, Purpose::Application) {
+    let is_freed = match purpose {
+        Purpose::Pool => mempool::owner(dptr.0).is_some_and(|pool| pool.free_now(dptr.0)),
+        _ => device.arena.free(dptr.0, purpose),
+    };
+    if !is_freed {
         return Err(CuError::INVALID_VALUE);
     }
+    managed::forget(dptr.0);
     Ok(())
+}
+
+/// Makes an allocation of cuMemAlloc nobody's at once; what is returned frees it.
+pub(crate) fn free_without_waiting(dptr: CuDevicePtr) -> Result<impl FnOnce() + Send, CuError> {
+    let device = driver::device_of(dptr.0).ok_or(CuError::INVALID_VALUE)?;
+    let (from, to) = (Purpose::Application, Purpose::Retired);
+    if !device.arena.change(dptr.0, from, to) {
+        return Err(CuError::INVALID_VALUE);
+    }
+    Ok(move || {
+        device.arena.free(dptr.0, Purpose::Retired);
+    })
 }
 
 pub(crate) fn cuMemGetAddressRange_v2(

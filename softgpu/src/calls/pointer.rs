@@ -6,6 +6,8 @@ use flexdirect_wire::abi::*;
 
 use super::memory::range;
 use crate::driver;
+use crate::managed;
+use crate::mempool;
 use crate::raw;
 
 /// What is known of an address that the driver gave out.
@@ -13,6 +15,9 @@ struct Known {
     context: CuContext,
     device: i32,
     is_device: bool,
+    is_managed: bool,
+    /// The pool that it is of, or 0.
+    pool: u64,
     id: u64,
 }
 
@@ -20,9 +25,14 @@ fn known(address: u64) -> Option<Known> {
     if let Some(device) = driver::device_of(address) {
         let found = device.arena.find(address)?;
         return Some(Known {
-            context: driver::context(found.context)?.handle,
+            // What a library shares among contexts is no context's.
+            context: driver::context(found.context)
+                .map(|context| context.handle)
+                .unwrap_or_default(),
             device: i32::try_from(device.ordinal).unwrap_or(i32::MAX),
             is_device: true,
+            is_managed: managed::flags(address).is_some(),
+            pool: mempool::owner(found.address).map_or(0, |pool| pool.handle.0),
             id: found.id,
         });
     }
@@ -31,6 +41,8 @@ fn known(address: u64) -> Option<Known> {
         context: driver::context(found.context)?.handle,
         device: found.device,
         is_device: false,
+        is_managed: false,
+        pool: 0,
         id: found.address,
     })
 }
@@ -103,19 +115,19 @@ fn write(
         }),
         // Host memory that the driver knows is reached at its own address.
         DEVICE_POINTER => long(address),
-        HOST_POINTER if !known.is_device => long(address),
+        HOST_POINTER if !known.is_device || known.is_managed => long(address),
         HOST_POINTER | P2P_TOKENS | MAPPING_SIZE | MAPPING_BASE => {
             return Err(CuError::INVALID_VALUE);
         }
-        SYNC_MEMOPS | IS_MANAGED | IS_IPC_CAPABLE | IS_RDMA_CAPABLE | IS_HW_DECOMPRESS => {
-            flag(false)
-        }
+        IS_MANAGED => flag(known.is_managed),
+        SYNC_MEMOPS | IS_IPC_CAPABLE | IS_RDMA_CAPABLE | IS_HW_DECOMPRESS => flag(false),
         MAPPED => flag(true),
         BUFFER_ID | BLOCK_ID => long(known.id),
         DEVICE_ORDINAL => word(known.device.cast_unsigned()),
         RANGE_START => long(start),
         RANGE_LEN => long(len),
-        HANDLE_TYPES | MEMPOOL => long(0),
+        HANDLE_TYPES => long(0),
+        MEMPOOL => long(known.pool),
         ACCESS_FLAGS => word(ACCESS_READ_WRITE),
         LOCALITY_DOMAIN => word(u32::MAX),
         _ => return Err(CuError::INVALID_VALUE),

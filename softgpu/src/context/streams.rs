@@ -7,6 +7,7 @@ use flexdirect_wire::abi::{CuResult, CuStream};
 
 use super::{Context, next_id};
 use crate::event::Moment;
+use crate::mempool;
 use crate::raw::lock;
 use crate::stream::{Kind, Stream, Wait, Work};
 
@@ -143,6 +144,7 @@ impl Context {
             }
             stream.wait(stream.last().0);
         }
+        mempool::after_wait(self.device().ordinal);
         self.flush_prints();
         self.fault()
     }
@@ -153,6 +155,7 @@ impl Context {
     /// The fault that poisons the context by then.
     pub(crate) fn synchronize(&self) -> CuResult {
         self.drain();
+        mempool::after_wait(self.device().ordinal);
         self.flush_prints();
         self.fault()
     }

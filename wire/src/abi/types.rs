@@ -80,14 +80,14 @@ callbacks! {
 opaque! {
     CuArrayMapInfo, CuCheckpointCheckpointArgs, CuCheckpointLockArgs, CuCheckpointRestoreArgs,
     CuCheckpointUnlockArgs, CuCliqueInfo, CuDevResource, CuDevSmResourceGroupParams,
-    CuEglStreamConnection, CuExecAffinityParam, CuLogicalEndpointProp, CuMemAccessDesc,
-    CuMemAllocationProp, CuMemDecompressParams, CuMemPoolProps, CuMemPoolPtrExportData,
-    CuMemcpyAttributes, CuMulticastObjectProp, CuStreamCigCaptureParams, CuTensorMap,
+    CuEglStreamConnection, CuLogicalEndpointProp,
+    CuMemDecompressParams,
+    CuMulticastObjectProp, CuStreamCigCaptureParams, CuTensorMap,
     CudaArray3dDescriptorV1, CudaArrayDescriptorV1, CudaArraySparseProperties,
     CudaExtSemSignalNodeParams, CudaExtSemWaitNodeParams, CudaExternalMemoryBufferDesc,
     CudaExternalMemoryHandleDesc, CudaExternalMemoryMipmappedArrayDesc,
     CudaExternalSemaphoreHandleDesc, CudaExternalSemaphoreSignalParams,
     CudaExternalSemaphoreWaitParams, CudaFabricCopyBatchOp, CudaKernelNodeParamsV1,
-    CudaLaunchParams, CudaMemAllocNodeParams, CudaMemcpy2dV1, CudaMemcpy3dBatchOp,
+    CudaLaunchParams, CudaMemAllocNodeParams, CudaMemcpy2dV1,
     CudaMemcpy3dV1
 }
