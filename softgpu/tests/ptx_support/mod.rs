@@ -13,6 +13,7 @@
     reason = "test code"
 )]
 
+pub mod images;
 pub mod lanes;
 pub mod table;
 
