@@ -44,11 +44,13 @@ mod image;
 mod lanes;
 mod launch;
 mod matrix;
+mod mbarrier;
 #[expect(
     unsafe_code,
     reason = "kernels and host threads share the arena by CUDA's rules"
 )]
 mod memory;
+mod memory_forms;
 #[expect(
     unsafe_code,
     reason = "helpers call work that the launching thread borrows"

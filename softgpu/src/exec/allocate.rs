@@ -455,6 +455,7 @@ impl Walk<'_> {
                 self.target(&mut sync.second);
             }
             Op::Matrix(matrix) => self.operation(matrix),
+            Op::Memory(memory) => self.operation(memory),
             _ => {}
         }
     }

@@ -11,10 +11,18 @@ pub(super) fn function(word: &str, element: ScalarType) -> Option<AtomicFunction
     Some(match (word, element) {
         ("add", T::F32) => |old, a, _| single(old, a, |x, y| x + y),
         ("add", T::F64) => |old, a, _| (f64::from_bits(old) + f64::from_bits(a)).to_bits(),
-        ("add", T::F16) => |old, a, _| add_half(old, a, 0),
-        ("add", T::Bf16) => |old, a, _| add_half(old, a, 1),
-        ("add", T::F16x2) => |old, a, _| add_half(old, a, 2),
-        ("add", T::Bf16x2) => |old, a, _| add_half(old, a, 3),
+        ("add", T::F16) => |old, a, _| of_halves("add", old, a, 0),
+        ("add", T::Bf16) => |old, a, _| of_halves("add", old, a, 1),
+        ("add", T::F16x2) => |old, a, _| of_halves("add", old, a, 2),
+        ("add", T::Bf16x2) => |old, a, _| of_halves("add", old, a, 3),
+        ("min", T::F16) => |old, a, _| of_halves("min", old, a, 0),
+        ("min", T::Bf16) => |old, a, _| of_halves("min", old, a, 1),
+        ("min", T::F16x2) => |old, a, _| of_halves("min", old, a, 2),
+        ("min", T::Bf16x2) => |old, a, _| of_halves("min", old, a, 3),
+        ("max", T::F16) => |old, a, _| of_halves("max", old, a, 0),
+        ("max", T::Bf16) => |old, a, _| of_halves("max", old, a, 1),
+        ("max", T::F16x2) => |old, a, _| of_halves("max", old, a, 2),
+        ("max", T::Bf16x2) => |old, a, _| of_halves("max", old, a, 3),
         ("min", T::F32) => |old, a, _| u64::from(minimum(old as u32, a as u32)),
         ("max", T::F32) => |old, a, _| u64::from(maximum(old as u32, a as u32)),
         ("min", T::F64) => |old, a, _| minimum_double(old, a),
@@ -53,8 +61,9 @@ fn single(old: u64, a: u64, compute: fn(f32, f32) -> f32) -> u64 {
     u64::from(compute(f32::from_bits(old as u32), f32::from_bits(a as u32)).to_bits())
 }
 
-fn add_half(old: u64, a: u64, mode: u32) -> u64 {
-    half::function("add").map_or(old, |add| add([old, a, 0, 0], mode)[0])
+/// Mode: 1 for bf16, 2 for packed.
+fn of_halves(name: &str, old: u64, a: u64, mode: u32) -> u64 {
+    half::function(name).map_or(old, |function| function([old, a, 0, 0], mode)[0])
 }
 
 #[cfg(test)]

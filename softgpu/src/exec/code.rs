@@ -9,6 +9,7 @@ use super::lanes::{
     Widen1, Widen2, Widen3,
 };
 use super::matrix::MatrixKind;
+use super::memory_forms::MemoryKind;
 use super::program::Parameter;
 
 /// A row of the word or long-word file.
@@ -105,6 +106,8 @@ pub(super) enum Op {
     Atomic(Box<Atomic>),
     Copy(Box<AsyncCopy>),
     Image(Box<super::image::ImageOp>),
+    /// Memory instructions of rarer forms.
+    Memory(Box<Operation<MemoryKind>>),
     Branch(u32),
     BranchTable(Slot, Box<[u32]>),
     Call(Box<Call>),

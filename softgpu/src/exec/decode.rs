@@ -11,6 +11,7 @@ mod flow;
 mod half;
 mod image;
 mod matrix;
+mod memory_forms;
 mod moves;
 mod operand;
 mod scope;

@@ -161,6 +161,7 @@ impl Warp {
             Op::Atomic(atomic) => self.atomic(env, atomic, mask)?,
             Op::Copy(copy) => self.copy(env, copy, mask)?,
             Op::Image(image) => self.image(env, image, mask)?,
+            Op::Memory(operation) => self.memory_form(env, operation, mask)?,
             Op::ActiveMask(target) => self.registers.set_words(*target, mask, &[mask; LANES]),
             Op::Results(results) => {
                 for lane in lanes(mask) {
@@ -467,16 +468,21 @@ impl Warp {
             if to[lane] % u64::from(copy.size) != 0 || from[lane] % u64::from(copy.size) != 0 {
                 return Err(trouble(lane, Bad::Alignment, from[lane]));
             }
-            for byte in 0..u64::from(copy.size) {
+            // A copy cut short goes byte by byte.
+            let whole = valid >= u64::from(copy.size);
+            let step = if whole { copy.size.min(8) } else { 1 };
+            for byte in (0..u64::from(copy.size)).step_by(step as usize) {
                 let address = from[lane].wrapping_add(byte);
                 let value = if byte < valid {
-                    let loaded = env.spaces.load(copy.from.region, thread, address, 1);
+                    let loaded = env.spaces.load(copy.from.region, thread, address, step);
                     loaded.map_err(|bad| trouble(lane, bad, address))?
                 } else {
                     0
                 };
                 let address = to[lane].wrapping_add(byte);
-                let stored = env.spaces.store(copy.to.region, thread, address, 1, value);
+                let stored = env
+                    .spaces
+                    .store(copy.to.region, thread, address, step, value);
                 stored.map_err(|bad| trouble(lane, bad, address))?;
             }
         }

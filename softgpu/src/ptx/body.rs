@@ -214,6 +214,10 @@ impl Parser<'_> {
                     self.expect(b']')?;
                     Vec::new()
                 };
+                // A promise that all lanes load from one address; nothing depends on it.
+                if self.peek() == Kind::Dot("unified") {
+                    self.next();
+                }
                 Ok(Operand::Address { base, rest })
             }
             Kind::Word("_") => {

@@ -2,14 +2,14 @@
 
 use super::super::atomic;
 use super::super::code::{
-    Address, AsyncCopy, Atomic, Base, Constant, LOCAL_WINDOW, Load, Op, PARAMETER_WINDOW, Region,
-    SHARED_WINDOW, Source, Store, Target,
+    Address, AsyncCopy, Atomic, Base, Constant, LOCAL_WINDOW, Load, Op, PARAMETER_WINDOW,
+    Predicate, Region, SHARED_WINDOW, Source, Store, Target,
 };
 use super::super::lanes::long;
 use super::super::scalar;
 use super::arithmetic::is_vector;
 use super::flow::One;
-use super::scope::Frame;
+use super::scope::{File, Frame, Register, Symbol};
 use super::{Builder, Reason};
 use crate::ptx::{Operand, ScalarType, Space};
 
@@ -23,7 +23,6 @@ impl Builder<'_> {
             "cvta" => self.convert_address(frame, one)?,
             "isspacep" => self.is_space(frame, one)?,
             "cp" if one.has("async") => self.copy(frame, one)?,
-            "mapa" | "getctarank" => return Err("clusters are not supported".to_owned()),
             _ => return Ok(false),
         }
         Ok(true)
@@ -56,6 +55,9 @@ impl Builder<'_> {
             targets,
         };
         self.push(one, Op::Load(Box::new(load)));
+        if one.has("acquire") {
+            self.push_fence(one);
+        }
         Ok(())
     }
 
@@ -81,6 +83,9 @@ impl Builder<'_> {
                 return Err("a store of a predicate".to_owned());
             }
             sources.push(source);
+        }
+        if one.has("release") {
+            self.push_fence(one);
         }
         let size = u32::from(element.size());
         self.push(
@@ -112,8 +117,9 @@ impl Builder<'_> {
         let function = (one.words.iter())
             .find_map(|word| atomic::function(word, element))
             .ok_or("no such atomic operation")?;
+        let count = 1 + usize::from(one.has("cas"));
         let mut operands = [None; 2];
-        for (index, operand) in one.operands.iter().skip(skip + 1).take(2).enumerate() {
+        for (index, operand) in one.operands.iter().skip(skip + 1).take(count).enumerate() {
             operands[index] = Some(self.source(frame, operand, element, one.line)?);
         }
         if operands[0].is_none() || one.has("cas") != operands[1].is_some() {
@@ -197,14 +203,12 @@ impl Builder<'_> {
             _ => return Err("a copy of this size".to_owned()),
         };
         let valid = match one.operands.get(3) {
-            Some(operand) if !one.has("L2::cache_hint") => {
-                Some(self.source(frame, operand, ScalarType::U32, one.line)?)
+            // The last operand is a cache policy where there is one.
+            Some(operand) if !one.has("L2::cache_hint") || one.operands.len() > 4 => {
+                Some(self.copied_bytes(frame, operand, size, one.line)?)
             }
             _ => None,
         };
-        if matches!(valid, Some(Source::Predicate(_))) {
-            return Err("a copy with an ignore predicate".to_owned());
-        }
         self.push(
             one,
             Op::Copy(Box::new(AsyncCopy {
@@ -215,6 +219,39 @@ impl Builder<'_> {
             })),
         );
         Ok(())
+    }
+}
+
+impl Builder<'_> {
+    /// How many bytes of `size` a copy takes from its source: a number, or a predicate that says
+    /// that the source is ignored.
+    fn copied_bytes(
+        &mut self,
+        frame: &mut Frame,
+        operand: &Operand,
+        size: u32,
+        line: u32,
+    ) -> Reason<Source> {
+        let is_predicate = match operand {
+            Operand::Not(_) => true,
+            Operand::Name { name, .. } => matches!(
+                frame.symbol(name)?,
+                Some(Symbol::Register(Register {
+                    file: File::Predicate,
+                    ..
+                }))
+            ),
+            _ => false,
+        };
+        if !is_predicate {
+            return self.source(frame, operand, ScalarType::U32, line);
+        }
+        let ignored = self.predicate(frame, operand)?;
+        let (nothing, all) = (self.word_constant(0), self.word_constant(size));
+        let register = frame.new_register(ScalarType::B32)?;
+        let op = Op::SelectWord(register.slot(), nothing, all, ignored);
+        self.emit(Predicate::Constant(true), op, line);
+        Ok(register.source())
     }
 }
 

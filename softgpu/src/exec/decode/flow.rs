@@ -57,6 +57,7 @@ impl Builder<'_> {
         let known = self.flow(frame, &one)?
             || self.sync(frame, &one)?
             || self.matrix(frame, &one)?
+            || self.memory_form(frame, &one)?
             || self.access(frame, &one)?
             || self.image(frame, &one)?
             || self.moves(frame, &one)?
@@ -68,7 +69,10 @@ impl Builder<'_> {
             return Err("the kernel is too long".to_owned());
         }
         for emitted in &mut self.instructions[start..] {
-            emitted.guard = guard;
+            // What is emitted with a guard of its own keeps it in an instruction that has none.
+            if guard != Predicate::Constant(true) {
+                emitted.guard = guard;
+            }
         }
         Ok(())
     }
@@ -102,8 +106,8 @@ impl Builder<'_> {
             "nanosleep" => {
                 Op::Sleep(self.word(frame, one.operand(0)?, ScalarType::U32, one.line)?)
             }
-            "membar" | "fence" | "prefetch" | "prefetchu" | "pmevent" | "discard"
-            | "applypriority" | "griddepcontrol" | "setmaxnreg" => Op::Nothing,
+            "prefetch" | "prefetchu" | "pmevent" | "discard" | "applypriority"
+            | "griddepcontrol" | "setmaxnreg" => Op::Nothing,
             _ => return Ok(false),
         };
         self.push(one, op);

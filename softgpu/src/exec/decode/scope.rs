@@ -19,7 +19,7 @@ impl File {
     pub(super) fn of(element: ScalarType) -> Reason<Self> {
         Ok(match element {
             ScalarType::Pred => Self::Predicate,
-            ScalarType::B128 => return Err("128-bit registers are not supported".to_owned()),
+            ScalarType::B128 => return Err("a 128-bit register here".to_owned()),
             _ if element.size() == 8 => Self::Long,
             _ => Self::Word,
         })
@@ -178,7 +178,11 @@ impl Frame {
             else {
                 continue;
             };
-            let symbol = if components > 1 {
+            let symbol = if element == ScalarType::B128 && components == 1 {
+                // Two longs, the low one first.
+                let halves = (0..2).map(|_| self.new_register(ScalarType::B64));
+                Symbol::Vector(halves.collect::<Reason<_>>()?)
+            } else if components > 1 {
                 let parts = (0..components).map(|_| self.new_register(element));
                 Symbol::Vector(parts.collect::<Reason<_>>()?)
             } else {

@@ -1,8 +1,9 @@
 //! What threads do together: barriers, shuffles, votes, matches, reductions.
 
 use super::super::code::{
-    Barrier, BarrierKind, Op, Predicate, Source, Target, WarpSync, WarpSyncKind,
+    Barrier, BarrierKind, Op, Predicate, ScalarFunction, Source, Target, WarpSync, WarpSyncKind,
 };
+use super::super::float::{maximum, minimum};
 use super::flow::One;
 use super::scope::Frame;
 use super::{Builder, Reason};
@@ -205,13 +206,32 @@ impl Builder<'_> {
             (Some("max"), ScalarType::U32) => |a, b| a.max(b),
             (Some("min"), ScalarType::S32) => |a, b| (a as i32).min(b as i32) as u32,
             (Some("max"), ScalarType::S32) => |a, b| (a as i32).max(b as i32) as u32,
+            (Some("min"), ScalarType::F32) if one.has("NaN") => |a, b| or_nan(a, b, minimum),
+            (Some("max"), ScalarType::F32) if one.has("NaN") => |a, b| or_nan(a, b, maximum),
+            (Some("min"), ScalarType::F32) => minimum,
+            (Some("max"), ScalarType::F32) => maximum,
             _ => return Err("no such reduction".to_owned()),
         };
         let target = self.target(frame, one.operand(0)?)?;
-        let source = self.source(frame, one.operand(1)?, element, one.line)?;
+        let mut source = self.source(frame, one.operand(1)?, element, one.line)?;
+        if one.has("abs") {
+            let register = frame.new_register(element)?;
+            let absolute: ScalarFunction = |[a, ..], _| [a & 0x7fff_ffff, 0];
+            self.scalar(absolute, 0, [register.target()], vec![source], one.line);
+            source = register.source();
+        }
         let members = self.source(frame, one.operand(2)?, ScalarType::B32, one.line)?;
         let kind = WarpSyncKind::Reduce(function);
         self.warp(one, kind, members, [target, Target::Nothing], vec![source]);
         Ok(())
+    }
+}
+
+/// `function` of two singles, or the canonical NaN if one of them is NaN.
+fn or_nan(a: u32, b: u32, function: fn(u32, u32) -> u32) -> u32 {
+    if f32::from_bits(a).is_nan() || f32::from_bits(b).is_nan() {
+        0x7fff_ffff
+    } else {
+        function(a, b)
     }
 }
