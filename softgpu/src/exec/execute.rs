@@ -3,7 +3,7 @@
 use super::LANES;
 use super::block::Env;
 use super::check::Access;
-use super::code::{Address, AsyncCopy, Atomic, Base, Load, Logic, Op, Outcome, Region, Source};
+use super::code::{Address, Atomic, Base, Load, Logic, Op, Outcome, Region, Source};
 use super::code::{ScalarOp, Special, Store, Target};
 use super::lanes::Longs;
 use super::memory::Bad;
@@ -451,41 +451,6 @@ impl Warp {
                 .map_err(|bad| trouble(lane, bad, address))?;
         }
         self.registers.set(atomic.target, mask, &old);
-        Ok(())
-    }
-
-    fn copy(&mut self, env: &mut Env<'_>, copy: &AsyncCopy, mask: u32) -> Result<(), Trouble> {
-        let (to, from) = (
-            self.addresses(env, &copy.to),
-            self.addresses(env, &copy.from),
-        );
-        for lane in lanes(mask) {
-            let thread = self.thread(lane);
-            let valid = copy.valid.map_or_else(
-                || u64::from(copy.size),
-                |source| self.registers.value(env.constants, source, lane),
-            );
-            if to[lane] % u64::from(copy.size) != 0 || from[lane] % u64::from(copy.size) != 0 {
-                return Err(trouble(lane, Bad::Alignment, from[lane]));
-            }
-            // A copy cut short goes byte by byte.
-            let whole = valid >= u64::from(copy.size);
-            let step = if whole { copy.size.min(8) } else { 1 };
-            for byte in (0..u64::from(copy.size)).step_by(step as usize) {
-                let address = from[lane].wrapping_add(byte);
-                let value = if byte < valid {
-                    let loaded = env.spaces.load(copy.from.region, thread, address, step);
-                    loaded.map_err(|bad| trouble(lane, bad, address))?
-                } else {
-                    0
-                };
-                let address = to[lane].wrapping_add(byte);
-                let stored = env
-                    .spaces
-                    .store(copy.to.region, thread, address, step, value);
-                stored.map_err(|bad| trouble(lane, bad, address))?;
-            }
-        }
         Ok(())
     }
 }

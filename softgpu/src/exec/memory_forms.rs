@@ -8,7 +8,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::block::Env;
-use super::code::{AtomicFunction, Operation, Region};
+use super::code::{AsyncCopy, AtomicFunction, Operation, Region};
 use super::execute::trouble;
 use super::lanes::Longs;
 use super::mbarrier;
@@ -107,6 +107,46 @@ impl Access {
 }
 
 impl Warp {
+    /// `cp.async`
+    pub(super) fn copy(
+        &mut self,
+        env: &mut Env<'_>,
+        copy: &AsyncCopy,
+        mask: u32,
+    ) -> Result<(), Trouble> {
+        let (to, from) = (
+            self.addresses(env, &copy.to),
+            self.addresses(env, &copy.from),
+        );
+        for lane in lanes(mask) {
+            let thread = self.thread(lane);
+            let valid = copy.valid.map_or_else(
+                || u64::from(copy.size),
+                |source| self.registers.value(env.constants, source, lane),
+            );
+            if to[lane] % u64::from(copy.size) != 0 || from[lane] % u64::from(copy.size) != 0 {
+                return Err(trouble(lane, Bad::Alignment, from[lane]));
+            }
+            let cut_short = valid < u64::from(copy.size);
+            let step = if cut_short { 1 } else { copy.size.min(8) };
+            for byte in (0..u64::from(copy.size)).step_by(step as usize) {
+                let address = from[lane].wrapping_add(byte);
+                let value = if byte < valid {
+                    let loaded = env.spaces.load(copy.from.region, thread, address, step);
+                    loaded.map_err(|bad| trouble(lane, bad, address))?
+                } else {
+                    0
+                };
+                let address = to[lane].wrapping_add(byte);
+                let stored = env
+                    .spaces
+                    .store(copy.to.region, thread, address, step, value);
+                stored.map_err(|bad| trouble(lane, bad, address))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn memory_form(
         &mut self,
         env: &mut Env<'_>,
@@ -155,19 +195,9 @@ impl Warp {
                     }
                 }
                 MemoryKind::AsyncStore(function, size) => {
-                    let bytes = u64::from(size) * operation.sources.len() as u64;
-                    first.aligned(bytes)?;
-                    for index in 0..operation.sources.len() {
-                        let (at, value) =
-                            (first.plus(u64::from(size) * index as u64), source(index));
-                        match function {
-                            None => at.store(env, size, value)?,
-                            Some(function) => {
-                                at.update(env, size, |old| function(old, value, 0))?;
-                            }
-                        }
-                    }
-                    count_bytes(env, places[1], bytes)?;
+                    let values: Vec<u64> = (0..sources.len()).map(source).collect();
+                    async_store(env, first, &values, size, function)?;
+                    count_bytes(env, places[1], u64::from(size) * values.len() as u64)?;
                 }
                 kind => {
                     let values = [source(0), source(1), source(2), source(3)];
@@ -204,6 +234,26 @@ fn barrier(
         BarrierKind::Test => u64::from(mbarrier::is_past(at.load(env, 8)?, a)),
         BarrierKind::TestParity => u64::from(mbarrier::is_parity_past(at.load(env, 8)?, a)),
     })
+}
+
+fn async_store(
+    env: &mut Env<'_>,
+    at: Access,
+    values: &[u64],
+    size: u32,
+    function: Option<AtomicFunction>,
+) -> Result<(), Trouble> {
+    at.aligned(u64::from(size) * values.len() as u64)?;
+    for (index, &value) in values.iter().enumerate() {
+        let at = at.plus(u64::from(size) * index as u64);
+        match function {
+            None => at.store(env, size, value)?,
+            Some(function) => {
+                at.update(env, size, |old| function(old, value, 0))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn count_bytes(env: &mut Env<'_>, at: Option<Access>, bytes: u64) -> Result<(), Trouble> {

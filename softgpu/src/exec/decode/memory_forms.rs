@@ -240,7 +240,8 @@ impl Builder<'_> {
                 Target::Predicate(index) => Predicate::Not(index),
                 _ => Predicate::Constant(true),
             };
-            self.emit(guard, Op::Yield, one.line);
+            let at_once = self.word_constant(0);
+            self.emit(guard, Op::Sleep(at_once), one.line);
         }
         Ok(())
     }
@@ -298,7 +299,9 @@ impl Builder<'_> {
         let source = self.source(frame, one.operand(1)?, element, one.line)?;
         let mut sources = vec![source];
         let is_generic = space(one) == Space::Generic;
-        if is_generic && source.is_constant() {
+        if is_generic
+            && matches!(source, Source::Word(slot) | Source::Long(slot) if slot.is_constant())
+        {
             // The name of a shared variable.
             let window = Constant::Value(super::super::code::SHARED_WINDOW);
             sources.push(Source::Long(self.constant(true, window)));
