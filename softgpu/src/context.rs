@@ -251,17 +251,28 @@ impl Context {
 
     /// Keeps what a kernel printed until somebody waits for it.
     pub(crate) fn print(&self, text: &[u8]) {
+        let most = self.printed_len_max();
         let mut printed = lock(&self.printed);
-        let room = PRINTED_LEN_MAX.saturating_sub(printed.len());
-        printed.extend_from_slice(&text[..text.len().min(room)]);
+        printed.extend_from_slice(text);
+        // A ring: what is oldest is lost (CUDA C++ Programming Guide, "Formatted Output").
+        // Not at every call, lest each of them move all that is kept.
+        if printed.len() / 2 > most {
+            let excess = printed.len() - most;
+            printed.drain(..excess);
+        }
     }
 
     /// Writes what its kernels have printed.
     pub(crate) fn flush_prints(&self) {
         let printed = std::mem::take(&mut *lock(&self.printed));
         if !printed.is_empty() {
-            raw::print(&printed);
+            let excess = printed.len().saturating_sub(self.printed_len_max());
+            raw::print(&printed[excess..]);
         }
+    }
+
+    fn printed_len_max(&self) -> usize {
+        lock(&self.settings).limits[PRINTF_FIFO_SIZE].min(PRINTED_LEN_MAX)
     }
 }
 
@@ -358,5 +369,7 @@ pub(crate) fn stream(handle: CuStream) -> Result<(Arc<Context>, Arc<Stream>), Cu
     Ok((context, stream))
 }
 
-/// Most bytes of output kept, as CU_LIMIT_PRINTF_FIFO_SIZE would limit them.
+/// CU_LIMIT_PRINTF_FIFO_SIZE.
+const PRINTF_FIFO_SIZE: usize = 1;
+/// Most bytes of output kept, whatever that limit says.
 const PRINTED_LEN_MAX: usize = 64 << 20;

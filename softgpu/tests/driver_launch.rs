@@ -227,3 +227,19 @@ fn kernels_allocate_from_a_heap_of_the_size_asked_for() {
         },
     );
 }
+
+#[test]
+fn output_beyond_its_buffer_loses_what_is_oldest() {
+    let name = "output_beyond_its_buffer_loses_what_is_oldest";
+    let body = || {
+        start();
+        cuCtxSetLimit(CuLimit(1), 20).unwrap();
+        let say = function(load(PTX).unwrap(), "say").unwrap();
+        launch_shape(say, [10, 1, 1], [1, 1, 1], 0, NONE, &[]).unwrap();
+        cuCtxSynchronize().unwrap();
+    };
+    if std::env::var_os("SOFTGPU_TEST_CHILD").is_some() {
+        return body();
+    }
+    assert_eq!(said_alone(name, &[]).matches("hello").count(), 3);
+}

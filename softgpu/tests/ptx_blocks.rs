@@ -127,3 +127,20 @@ fn lanes_that_spin_for_one_another_in_a_hurried_block_take_turns() {
         assert_eq!(gpu.words(to + 4, 1), [2 * 64 * 3]);
     }
 }
+
+#[test]
+fn a_counted_barrier_takes_the_parts_of_a_partial_last_warp() {
+    // Eight threads of the second warp come in two parts.
+    let text = format!(
+        "{HEAD}.visible .entry k(.param .u64 to)\n{{\n.reg .b32 %r<9>; .reg .b64 %d<9>;\n\
+         .reg .pred %p<9>; ld.param.u64 %d1, [to]; mov.u32 %r1, %tid.x;\n\
+         and.b32 %r2, %r1, 1; setp.eq.u32 %p1, %r2, 0; @%p1 bra even;\n\
+         barrier.sync 1, 64; bra out; even: barrier.sync 1, 64; out:\n\
+         atom.global.add.u32 %r3, [%d1], 1; ret;\n}}"
+    );
+    let gpu = Gpu::new(&text);
+    let to = gpu.allocate(4);
+    let result = gpu.launch("k", [1, 1, 1], [40, 1, 1], 0, &[Arg::Address(to)]);
+    assert_eq!(result, Ok(()));
+    assert_eq!(gpu.words(to, 1), [40]);
+}

@@ -68,14 +68,15 @@ impl Warp {
             }
             Some(count) => {
                 state.expected = self.registers.value(env.constants, count, lane) as u32;
-                // Counts go by whole warps: lanes that do not exist count as come.
-                let whole = fresh == self.live;
-                let arrived = if whole {
-                    LANES as u32
+                // Counts go by whole warps: lanes that do not exist come with the first that do.
+                let is_first = self.barrier_wait[id] == 0;
+                let arrives = matches!(barrier.kind, BarrierKind::Arrive);
+                let gone = if is_first && !arrives || fresh == self.live {
+                    LANES as u32 - self.live.count_ones()
                 } else {
-                    fresh.count_ones()
+                    0
                 };
-                state.arrived = state.arrived.saturating_add(arrived);
+                state.arrived = state.arrived.saturating_add(fresh.count_ones() + gone);
             }
         }
         if let BarrierKind::Count(predicate, _)
