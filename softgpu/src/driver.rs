@@ -12,6 +12,7 @@ use crate::device::Device;
 use crate::event::Event;
 use crate::faultplan::{self, Plan};
 use crate::function::Function;
+use crate::graph::{Exec, Graph, Node, UserObject};
 pub(crate) use crate::identity::VERSION;
 use crate::identity::{machine_number, uuid, uuid_text};
 use crate::link::Link;
@@ -37,6 +38,14 @@ pub(crate) static EVENTS: Table<Event> = Table::new(0x56);
 
 /// Links in progress.
 pub(crate) static LINKS: Table<Link> = Table::new(0x5c);
+/// Live graphs, those in nodes of others among them.
+pub(crate) static GRAPHS: Table<Graph> = Table::new(0x61);
+/// Live nodes of graphs.
+pub(crate) static NODES: Table<Node> = Table::new(0x62);
+/// Live executable graphs.
+pub(crate) static EXECS: Table<Exec> = Table::new(0x63);
+/// Live user objects.
+pub(crate) static USER_OBJECTS: Table<UserObject> = Table::new(0x64);
 
 /// Pinned host memory.
 pub(crate) fn pinned() -> &'static Pinned {

@@ -73,6 +73,12 @@ impl Moment {
         self.changed.notify_all();
     }
 
+    /// Marks it as reached, unless it was before.
+    pub(crate) fn reach_if_not(&self, now: Instant) {
+        lock(&self.time).get_or_insert(now);
+        self.changed.notify_all();
+    }
+
     /// When it was reached.
     pub(crate) fn reached(&self) -> Option<Instant> {
         *lock(&self.time)

@@ -33,6 +33,7 @@ pub mod exec;
 pub mod export;
 mod faultplan;
 mod function;
+mod graph;
 #[cfg_attr(
     not(test),
     allow(dead_code, reason = "what is read back is for the monitoring library")

@@ -1094,76 +1094,98 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0980 local never fn cuFuncSetSharedMemConfig(
         hfunc: CuFunction, config: CuSharedconfig,
     ) since 4020, by hand;
-    0x0988 absent never fn cuGraphCreate(graph: *mut CuGraph, flags: u32) since 10000;
-    0x0990 absent never fn cuGraphAddKernelNode_v2(
+    /// Creates an empty graph.
+    0x0988 soft never fn cuGraphCreate(graph: *mut CuGraph, flags: u32) since 10000;
+    /// Adds a launch to a graph.
+    0x0990 soft never fn cuGraphAddKernelNode_v2(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *const CudaKernelNodeParams,
     ) since 12000;
-    0x0998 absent never fn cuGraphKernelNodeGetParams_v2(
+    /// Parameters of a launch in a graph.
+    0x0998 soft never fn cuGraphKernelNodeGetParams_v2(
         node: CuGraphNode, node_params: *mut CudaKernelNodeParams,
     ) since 12000;
-    0x09a0 absent never fn cuGraphKernelNodeSetParams_v2(
+    /// Sets parameters of a launch in a graph.
+    0x09a0 soft never fn cuGraphKernelNodeSetParams_v2(
         node: CuGraphNode, node_params: *const CudaKernelNodeParams,
     ) since 12000;
-    0x09a8 absent never fn cuGraphAddMemcpyNode(
+    /// Adds a copy to a graph.
+    0x09a8 soft never fn cuGraphAddMemcpyNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, copy_params: *const CudaMemcpy3d, ctx: CuContext,
     ) since 10000;
-    0x09b0 absent never fn cuGraphMemcpyNodeGetParams(
+    /// Parameters of a copy in a graph.
+    0x09b0 soft never fn cuGraphMemcpyNodeGetParams(
         node: CuGraphNode, node_params: *mut CudaMemcpy3d,
     ) since 10000;
-    0x09b8 absent never fn cuGraphMemcpyNodeSetParams(
+    /// Sets parameters of a copy in a graph.
+    0x09b8 soft never fn cuGraphMemcpyNodeSetParams(
         node: CuGraphNode, node_params: *const CudaMemcpy3d,
     ) since 10000;
-    0x09c0 absent never fn cuGraphAddMemsetNode(
+    /// Adds a memset to a graph.
+    0x09c0 soft never fn cuGraphAddMemsetNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, memset_params: *const CudaMemsetNodeParams, ctx: CuContext,
     ) since 10000;
-    0x09c8 absent never fn cuGraphMemsetNodeGetParams(
+    /// Parameters of a memset in a graph.
+    0x09c8 soft never fn cuGraphMemsetNodeGetParams(
         node: CuGraphNode, node_params: *mut CudaMemsetNodeParams,
     ) since 10000;
-    0x09d0 absent never fn cuGraphMemsetNodeSetParams(
+    /// Sets parameters of a memset in a graph.
+    0x09d0 soft never fn cuGraphMemsetNodeSetParams(
         node: CuGraphNode, node_params: *const CudaMemsetNodeParams,
     ) since 10000;
-    0x09d8 absent never fn cuGraphAddHostNode(
+    /// Adds a host function to a graph.
+    0x09d8 soft never fn cuGraphAddHostNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *const CudaHostNodeParams,
     ) since 10000;
-    0x09e0 absent never fn cuGraphHostNodeGetParams(
+    /// Parameters of a host function in a graph.
+    0x09e0 soft never fn cuGraphHostNodeGetParams(
         node: CuGraphNode, node_params: *mut CudaHostNodeParams,
     ) since 10000;
-    0x09e8 absent never fn cuGraphHostNodeSetParams(
+    /// Sets parameters of a host function in a graph.
+    0x09e8 soft never fn cuGraphHostNodeSetParams(
         node: CuGraphNode, node_params: *const CudaHostNodeParams,
     ) since 10000;
-    0x09f0 absent never fn cuGraphAddChildGraphNode(
+    /// Adds a copy of a graph to a graph.
+    0x09f0 soft never fn cuGraphAddChildGraphNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, child_graph: CuGraph,
     ) since 10000;
-    0x09f8 absent never fn cuGraphChildGraphNodeGetGraph(
+    /// Graph in a node.
+    0x09f8 soft never fn cuGraphChildGraphNodeGetGraph(
         node: CuGraphNode, graph: *mut CuGraph,
     ) since 10000;
-    0x0a00 absent never fn cuGraphAddEmptyNode(
+    /// Adds a node that does nothing.
+    0x0a00 soft never fn cuGraphAddEmptyNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize,
     ) since 10000;
-    0x0a08 absent never fn cuGraphAddEventRecordNode(
+    /// Adds a record of an event to a graph.
+    0x0a08 soft never fn cuGraphAddEventRecordNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, event: CuEvent,
     ) since 11010;
-    0x0a10 absent never fn cuGraphEventRecordNodeGetEvent(
+    /// Event of a record in a graph.
+    0x0a10 soft never fn cuGraphEventRecordNodeGetEvent(
         node: CuGraphNode, event_out: *mut CuEvent,
     ) since 11010;
-    0x0a18 absent never fn cuGraphEventRecordNodeSetEvent(
+    /// Sets the event of a record in a graph.
+    0x0a18 soft never fn cuGraphEventRecordNodeSetEvent(
         node: CuGraphNode, event: CuEvent,
     ) since 11010;
-    0x0a20 absent never fn cuGraphAddEventWaitNode(
+    /// Adds a wait for an event to a graph.
+    0x0a20 soft never fn cuGraphAddEventWaitNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, event: CuEvent,
     ) since 11010;
-    0x0a28 absent never fn cuGraphEventWaitNodeGetEvent(
+    /// Event of a wait in a graph.
+    0x0a28 soft never fn cuGraphEventWaitNodeGetEvent(
         node: CuGraphNode, event_out: *mut CuEvent,
     ) since 11010;
-    0x0a30 absent never fn cuGraphEventWaitNodeSetEvent(
+    /// Sets the event of a wait in a graph.
+    0x0a30 soft never fn cuGraphEventWaitNodeSetEvent(
         node: CuGraphNode, event: CuEvent,
     ) since 11010;
     0x0a38 absent never fn cuGraphAddExternalSemaphoresSignalNode(
@@ -1186,17 +1208,21 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0a60 absent never fn cuGraphExternalSemaphoresWaitNodeSetParams(
         node: CuGraphNode, node_params: *const CudaExtSemWaitNodeParams,
     ) since 11020;
-    0x0a68 absent never fn cuGraphAddBatchMemOpNode(
+    /// Adds memory operations to a graph.
+    0x0a68 soft never fn cuGraphAddBatchMemOpNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *const CudaBatchMemOpNodeParams,
     ) since 11070;
-    0x0a70 absent never fn cuGraphBatchMemOpNodeGetParams(
+    /// Memory operations in a graph.
+    0x0a70 soft never fn cuGraphBatchMemOpNodeGetParams(
         node: CuGraphNode, node_params_out: *mut CudaBatchMemOpNodeParams,
     ) since 11070;
-    0x0a78 absent never fn cuGraphBatchMemOpNodeSetParams(
+    /// Sets memory operations in a graph.
+    0x0a78 soft never fn cuGraphBatchMemOpNodeSetParams(
         node: CuGraphNode, node_params: *const CudaBatchMemOpNodeParams,
     ) since 11070;
-    0x0a80 absent never fn cuGraphExecBatchMemOpNodeSetParams(
+    /// Sets memory operations in an executable graph.
+    0x0a80 soft never fn cuGraphExecBatchMemOpNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaBatchMemOpNodeParams,
     ) since 11070;
     0x0a88 absent never fn cuGraphAddMemAllocNode(
@@ -1220,84 +1246,109 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0ab8 absent never fn cuDeviceSetGraphMemAttribute(
         device: CuDevice, attr: CuGraphMemAttribute, value: *mut c_void,
     ) since 11040;
-    0x0ac0 absent never fn cuGraphClone(
+    /// Copies a graph.
+    0x0ac0 soft never fn cuGraphClone(
         graph_clone: *mut CuGraph, original_graph: CuGraph,
     ) since 10000;
-    0x0ac8 absent never fn cuGraphNodeFindInClone(
+    /// Node of a copy that stands for one of the original.
+    0x0ac8 soft never fn cuGraphNodeFindInClone(
         node: *mut CuGraphNode, original_node: CuGraphNode, cloned_graph: CuGraph,
     ) since 10000;
-    0x0ad0 absent never fn cuGraphNodeGetType(
+    /// Kind of a node.
+    0x0ad0 soft never fn cuGraphNodeGetType(
         node: CuGraphNode, type_: *mut CuGraphNodeType,
     ) since 10000;
-    0x0ad8 absent never fn cuGraphNodeGetContainingGraph(
+    /// Graph of a node.
+    0x0ad8 soft never fn cuGraphNodeGetContainingGraph(
         node: CuGraphNode, graph: *mut CuGraph,
     ) since 13010;
-    0x0ae0 absent never fn cuGraphNodeGetLocalId(node: CuGraphNode, node_id: *mut u32) since 13010;
+    /// Number of a node in its graph.
+    0x0ae0 soft never fn cuGraphNodeGetLocalId(node: CuGraphNode, node_id: *mut u32) since 13010;
     0x0ae8 absent never fn cuGraphNodeGetToolsId(
         node: CuGraphNode, tools_node_id: *mut u64,
     ) since 13010;
-    0x0af0 absent never fn cuGraphGetId(graph: CuGraph, graph_id: *mut u32) since 13010;
-    0x0af8 absent never fn cuGraphExecGetId(
+    /// Number of a graph.
+    0x0af0 soft never fn cuGraphGetId(graph: CuGraph, graph_id: *mut u32) since 13010;
+    /// Number of an executable graph.
+    0x0af8 soft never fn cuGraphExecGetId(
         graph_exec: CuGraphExec, graph_id: *mut u32,
     ) since 13010;
-    0x0b00 absent never fn cuGraphGetNodes(
+    /// Nodes of a graph.
+    0x0b00 soft never fn cuGraphGetNodes(
         graph: CuGraph, nodes: *mut CuGraphNode, num_nodes: *mut usize,
     ) since 10000;
-    0x0b08 absent never fn cuGraphGetRootNodes(
+    /// Nodes that wait for no other.
+    0x0b08 soft never fn cuGraphGetRootNodes(
         graph: CuGraph, root_nodes: *mut CuGraphNode, num_root_nodes: *mut usize,
     ) since 10000;
-    0x0b10 absent never fn cuGraphGetEdges_v2(
+    /// Edges of a graph.
+    0x0b10 soft never fn cuGraphGetEdges_v2(
         graph: CuGraph, from: *mut CuGraphNode, to: *mut CuGraphNode,
         edge_data: *mut CuGraphEdgeData, num_edges: *mut usize,
     ) since 12030;
-    0x0b18 absent never fn cuGraphNodeGetDependencies_v2(
+    /// What a node waits for.
+    0x0b18 soft never fn cuGraphNodeGetDependencies_v2(
         node: CuGraphNode, dependencies: *mut CuGraphNode, edge_data: *mut CuGraphEdgeData,
         num_dependencies: *mut usize,
     ) since 12030;
-    0x0b20 absent never fn cuGraphNodeGetDependentNodes_v2(
+    /// What waits for a node.
+    0x0b20 soft never fn cuGraphNodeGetDependentNodes_v2(
         node: CuGraphNode, dependent_nodes: *mut CuGraphNode, edge_data: *mut CuGraphEdgeData,
         num_dependent_nodes: *mut usize,
     ) since 12030;
-    0x0b28 absent never fn cuGraphAddDependencies_v2(
+    /// Adds edges.
+    0x0b28 soft never fn cuGraphAddDependencies_v2(
         graph: CuGraph, from: *const CuGraphNode, to: *const CuGraphNode,
         edge_data: *const CuGraphEdgeData, num_dependencies: usize,
     ) since 12030;
-    0x0b30 absent never fn cuGraphRemoveDependencies_v2(
+    /// Removes edges.
+    0x0b30 soft never fn cuGraphRemoveDependencies_v2(
         graph: CuGraph, from: *const CuGraphNode, to: *const CuGraphNode,
         edge_data: *const CuGraphEdgeData, num_dependencies: usize,
     ) since 12030;
-    0x0b38 absent never fn cuGraphDestroyNode(node: CuGraphNode) since 10000;
-    0x0b40 absent never fn cuGraphInstantiateWithFlags(
+    /// Removes a node and its edges.
+    0x0b38 soft never fn cuGraphDestroyNode(node: CuGraphNode) since 10000;
+    /// Makes a graph executable.
+    0x0b40 soft never fn cuGraphInstantiateWithFlags(
         graph_exec: *mut CuGraphExec, graph: CuGraph, flags: u64,
     ) since 11040;
-    0x0b48 absent never fn cuGraphInstantiateWithParams(
+    /// Makes a graph executable.
+    0x0b48 soft never fn cuGraphInstantiateWithParams(
         graph_exec: *mut CuGraphExec, graph: CuGraph,
         instantiate_params: *mut CudaGraphInstantiateParams,
     ) since 12000 twin cuGraphInstantiateWithParams_ptsz 12000;
-    0x0b50 absent never fn cuGraphExecGetFlags(
+    /// Flags of an executable graph.
+    0x0b50 soft never fn cuGraphExecGetFlags(
         graph_exec: CuGraphExec, flags: *mut u64,
     ) since 12000;
-    0x0b58 absent never fn cuGraphExecKernelNodeSetParams_v2(
+    /// Sets parameters of a launch in an executable graph.
+    0x0b58 soft never fn cuGraphExecKernelNodeSetParams_v2(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaKernelNodeParams,
     ) since 12000;
-    0x0b60 absent never fn cuGraphExecMemcpyNodeSetParams(
+    /// Sets parameters of a copy in an executable graph.
+    0x0b60 soft never fn cuGraphExecMemcpyNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, copy_params: *const CudaMemcpy3d,
         ctx: CuContext,
     ) since 10020;
-    0x0b68 absent never fn cuGraphExecMemsetNodeSetParams(
+    /// Sets parameters of a memset in an executable graph.
+    0x0b68 soft never fn cuGraphExecMemsetNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, memset_params: *const CudaMemsetNodeParams,
         ctx: CuContext,
     ) since 10020;
-    0x0b70 absent never fn cuGraphExecHostNodeSetParams(
+    /// Sets parameters of a host function in an executable graph.
+    0x0b70 soft never fn cuGraphExecHostNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaHostNodeParams,
     ) since 10020;
-    0x0b78 absent never fn cuGraphExecChildGraphNodeSetParams(
+    /// Replaces the actions of a child in an executable graph.
+    0x0b78 soft never fn cuGraphExecChildGraphNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, child_graph: CuGraph,
     ) since 11010;
-    0x0b80 absent never fn cuGraphExecEventRecordNodeSetEvent(
+    /// Sets the event of a record in an executable graph.
+    0x0b80 soft never fn cuGraphExecEventRecordNodeSetEvent(
         graph_exec: CuGraphExec, node: CuGraphNode, event: CuEvent,
     ) since 11010;
-    0x0b88 absent never fn cuGraphExecEventWaitNodeSetEvent(
+    /// Sets the event of a wait in an executable graph.
+    0x0b88 soft never fn cuGraphExecEventWaitNodeSetEvent(
         graph_exec: CuGraphExec, node: CuGraphNode, event: CuEvent,
     ) since 11010;
     0x0b90 absent never fn cuGraphExecExternalSemaphoresSignalNodeSetParams(
@@ -1307,67 +1358,88 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0b98 absent never fn cuGraphExecExternalSemaphoresWaitNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaExtSemWaitNodeParams,
     ) since 11020;
-    0x0ba0 absent never fn cuGraphNodeSetEnabled(
+    /// Leaves a node of an executable graph out, or takes it in.
+    0x0ba0 soft never fn cuGraphNodeSetEnabled(
         graph_exec: CuGraphExec, node: CuGraphNode, is_enabled: u32,
     ) since 11060;
-    0x0ba8 absent never fn cuGraphNodeGetEnabled(
+    /// Whether a node of an executable graph is left out.
+    0x0ba8 soft never fn cuGraphNodeGetEnabled(
         graph_exec: CuGraphExec, node: CuGraphNode, is_enabled: *mut u32,
     ) since 11060;
-    0x0bb0 absent never fn cuGraphUpload(
+    /// Brings an executable graph to the device.
+    0x0bb0 soft never fn cuGraphUpload(
         graph_exec: CuGraphExec, stream: CuStream,
     ) since 11010 twin cuGraphUpload_ptsz 11010;
-    0x0bb8 absent never fn cuGraphLaunch(
+    /// Launches an executable graph.
+    0x0bb8 soft never fn cuGraphLaunch(
         graph_exec: CuGraphExec, stream: CuStream,
     ) since 10000 twin cuGraphLaunch_ptsz 10000;
-    0x0bc0 absent never fn cuGraphExecDestroy(graph_exec: CuGraphExec) since 10000;
-    0x0bc8 absent never fn cuGraphDestroy(graph: CuGraph) since 10000;
-    0x0bd0 absent never fn cuGraphExecUpdate_v2(
+    /// Destroys an executable graph.
+    0x0bc0 soft never fn cuGraphExecDestroy(graph_exec: CuGraphExec) since 10000;
+    /// Destroys a graph.
+    0x0bc8 soft never fn cuGraphDestroy(graph: CuGraph) since 10000;
+    /// Takes over the actions of a graph of the same form.
+    0x0bd0 soft never fn cuGraphExecUpdate_v2(
         graph_exec: CuGraphExec, graph: CuGraph, result_info: *mut CuGraphExecUpdateResultInfo,
     ) since 12000;
-    0x0bd8 absent never fn cuGraphKernelNodeCopyAttributes(
+    /// Copies attributes of a launch in a graph.
+    0x0bd8 soft never fn cuGraphKernelNodeCopyAttributes(
         dst: CuGraphNode, src: CuGraphNode,
     ) since 11000;
-    0x0be0 absent never fn cuGraphKernelNodeGetAttribute(
+    /// Attribute of a launch in a graph.
+    0x0be0 soft never fn cuGraphKernelNodeGetAttribute(
         node: CuGraphNode, attr: CuKernelNodeAttrID, value_out: *mut CuKernelNodeAttrValue,
     ) since 11000;
-    0x0be8 absent never fn cuGraphKernelNodeSetAttribute(
+    /// Sets an attribute of a launch in a graph.
+    0x0be8 soft never fn cuGraphKernelNodeSetAttribute(
         node: CuGraphNode, attr: CuKernelNodeAttrID, value: *const CuKernelNodeAttrValue,
     ) since 11000;
-    0x0bf0 absent never fn cuGraphDebugDotPrint(
+    /// Writes a graph as text.
+    0x0bf0 soft never fn cuGraphDebugDotPrint(
         graph: CuGraph, path: *const c_char, flags: u32,
     ) since 11030;
-    0x0bf8 absent never fn cuUserObjectCreate(
+    /// Creates a counted object of the application.
+    0x0bf8 soft never fn cuUserObjectCreate(
         object_out: *mut CuUserObject, ptr: *mut c_void, destroy: CuHostFn, initial_refcount: u32,
         flags: u32,
     ) since 11030;
-    0x0c00 absent never fn cuUserObjectRetain(object: CuUserObject, count: u32) since 11030;
-    0x0c08 absent never fn cuUserObjectRelease(object: CuUserObject, count: u32) since 11030;
-    0x0c10 absent never fn cuGraphRetainUserObject(
+    /// Adds references to a user object.
+    0x0c00 soft never fn cuUserObjectRetain(object: CuUserObject, count: u32) since 11030;
+    /// Gives references to a user object back.
+    0x0c08 soft never fn cuUserObjectRelease(object: CuUserObject, count: u32) since 11030;
+    /// Lets a graph hold a user object.
+    0x0c10 soft never fn cuGraphRetainUserObject(
         graph: CuGraph, object: CuUserObject, count: u32, flags: u32,
     ) since 11030;
-    0x0c18 absent never fn cuGraphReleaseUserObject(
+    /// Makes a graph let go of a user object.
+    0x0c18 soft never fn cuGraphReleaseUserObject(
         graph: CuGraph, object: CuUserObject, count: u32,
     ) since 11030;
-    0x0c20 absent never fn cuGraphAddNode_v2(
+    /// Adds a node of any kind.
+    0x0c20 soft never fn cuGraphAddNode_v2(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         dependency_data: *const CuGraphEdgeData, num_dependencies: usize,
         node_params: *mut CuGraphNodeParams,
     ) since 12030;
-    0x0c28 absent never fn cuGraphAddNode_v3(
+    /// Adds a node of any kind.
+    0x0c28 soft never fn cuGraphAddNode_v3(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         dependency_data: *const CuGraphEdgeData, num_dependencies: usize,
         node_params: *mut CuGraphNodeParams,
     ) since 13040;
-    0x0c30 absent never fn cuGraphNodeSetParams(
+    /// Sets parameters of a node of any kind.
+    0x0c30 soft never fn cuGraphNodeSetParams(
         node: CuGraphNode, node_params: *mut CuGraphNodeParams,
     ) since 12020;
-    0x0c38 absent never fn cuGraphNodeSetParams_v2(
+    /// Sets parameters of a node of any kind.
+    0x0c38 soft never fn cuGraphNodeSetParams_v2(
         node: CuGraphNode, node_params: *mut CuGraphNodeParams,
     ) since 13040;
     0x0c40 absent never fn cuGraphNodeGetParams(
         node: CuGraphNode, node_params: *mut CuGraphNodeParams,
     ) since 13020;
-    0x0c48 absent never fn cuGraphExecNodeSetParams(
+    /// Sets parameters of a node of any kind in an executable graph.
+    0x0c48 soft never fn cuGraphExecNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *mut CuGraphNodeParams,
     ) since 12020;
     0x0c50 absent never fn cuGraphConditionalHandleCreate(
@@ -1885,33 +1957,41 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         graph_exec: CuGraphExec, graph: CuGraph, error_node_out: *mut CuGraphNode,
         update_result_out: *mut CuGraphExecUpdateResult,
     ) since 10020;
-    0x11d0 absent never fn cuGraphGetEdges(
+    /// Edges of a graph.
+    0x11d0 soft never fn cuGraphGetEdges(
         graph: CuGraph, from: *mut CuGraphNode, to: *mut CuGraphNode, num_edges: *mut usize,
     ) since 10000;
-    0x11d8 absent never fn cuGraphNodeGetDependencies(
+    /// What a node waits for.
+    0x11d8 soft never fn cuGraphNodeGetDependencies(
         node: CuGraphNode, dependencies: *mut CuGraphNode, num_dependencies: *mut usize,
     ) since 10000;
-    0x11e0 absent never fn cuGraphNodeGetDependentNodes(
+    /// What waits for a node.
+    0x11e0 soft never fn cuGraphNodeGetDependentNodes(
         node: CuGraphNode, dependent_nodes: *mut CuGraphNode, num_dependent_nodes: *mut usize,
     ) since 10000;
-    0x11e8 absent never fn cuGraphAddDependencies(
+    /// Adds edges.
+    0x11e8 soft never fn cuGraphAddDependencies(
         graph: CuGraph, from: *const CuGraphNode, to: *const CuGraphNode, num_dependencies: usize,
     ) since 10000;
-    0x11f0 absent never fn cuGraphRemoveDependencies(
+    /// Removes edges.
+    0x11f0 soft never fn cuGraphRemoveDependencies(
         graph: CuGraph, from: *const CuGraphNode, to: *const CuGraphNode, num_dependencies: usize,
     ) since 10000;
-    0x11f8 absent never fn cuGraphAddNode(
+    /// Adds a node of any kind.
+    0x11f8 soft never fn cuGraphAddNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *mut CuGraphNodeParams,
     ) since 12020;
     0x1200 absent never fn cuIpcOpenMemHandle(
         pdptr: *mut CuDevicePtr, handle: CuIpcMemHandle, flags: u32,
     ) since 4010;
-    0x1208 absent never fn cuGraphInstantiate(
+    /// Makes a graph executable.
+    0x1208 soft never fn cuGraphInstantiate(
         graph_exec: *mut CuGraphExec, graph: CuGraph, error_node: *mut CuGraphNode,
         log_buffer: *mut c_char, buffer_size: usize,
     ) since 10000;
-    0x1210 absent never fn cuGraphInstantiate_v2(
+    /// Makes a graph executable.
+    0x1210 soft never fn cuGraphInstantiate_v2(
         graph_exec: *mut CuGraphExec, graph: CuGraph, error_node: *mut CuGraphNode,
         log_buffer: *mut c_char, buffer_size: usize,
     ) since 11000;
