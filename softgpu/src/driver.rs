@@ -39,13 +39,13 @@ pub(crate) static EVENTS: Table<Event> = Table::new(0x56);
 /// Links in progress.
 pub(crate) static LINKS: Table<Link> = Table::new(0x5c);
 /// Live graphs, those in nodes of others among them.
-pub(crate) static GRAPHS: Table<Graph> = Table::new(0x61);
+pub(crate) static GRAPHS: Table<Graph> = Table::new(0x71);
 /// Live nodes of graphs.
-pub(crate) static NODES: Table<Node> = Table::new(0x62);
+pub(crate) static NODES: Table<Node> = Table::new(0x72);
 /// Live executable graphs.
-pub(crate) static EXECS: Table<Exec> = Table::new(0x63);
+pub(crate) static EXECS: Table<Exec> = Table::new(0x73);
 /// Live user objects.
-pub(crate) static USER_OBJECTS: Table<UserObject> = Table::new(0x64);
+pub(crate) static USER_OBJECTS: Table<UserObject> = Table::new(0x74);
 
 /// Pinned host memory.
 pub(crate) fn pinned() -> &'static Pinned {

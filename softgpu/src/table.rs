@@ -106,6 +106,8 @@ const GENERATION_MAX: u32 = (1 << 24) - 1;
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     #[test]
@@ -121,5 +123,36 @@ mod tests {
         assert_ne!(first, second, "the index is used again, the handle is not");
         assert!(table.find(first).is_none());
         assert_eq!(table.filter(|_| true).len(), 1);
+    }
+
+    /// The tag of every table that a file of this crate declares.
+    fn declared(folder: &Path, tags: &mut Vec<(String, PathBuf)>) {
+        for entry in std::fs::read_dir(folder).expect("the sources are there") {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() {
+                declared(&path, tags);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let lines = text.lines().filter(|line| line.contains("static "));
+            let tag = |line: &str| {
+                let (_, rest) = line.split_once("= Table::new(")?;
+                Some(rest.split_once(')')?.0.to_owned())
+            };
+            tags.extend(lines.filter_map(tag).map(|tag| (tag, path.clone())));
+        }
+    }
+
+    #[test]
+    fn no_two_kinds_of_handles_share_a_tag() {
+        let mut tags = Vec::new();
+        declared(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut tags,
+        );
+        assert!(tags.len() > 10, "{tags:?}");
+        tags.sort();
+        let shared = tags.windows(2).find(|pair| pair[0].0 == pair[1].0);
+        assert_eq!(shared, None);
     }
 }
