@@ -127,6 +127,10 @@ check-abi: ## compare the table of calls with NVIDIA's newest cuda.h
 	@stage/bin/flexdirect coverage --signatures | python3 conformance/check-abi.py \
 	    $(or $(CUDA_HEADERS),toolchain/header/nvidia/cu13/include)
 
+# The programs of others: `make wheels-numba` and the like.
+wheels-%: ## CuPy, Numba, cuda-python, PyTorch on softgpu, natively and remote (wheels-cupy, ...)
+	@conformance/wheels/run $*
+
 demo: ## from a fresh machine to a kernel on another host's GPU (a software one)
 	@conformance/demo
 
