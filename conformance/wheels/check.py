@@ -1,7 +1,6 @@
-"""Runs named checks, prints one line each and a count: `name ok` or `name FAILED: why`.
-
-The lines hold nothing that differs from run to run, so that two drivers can be compared by them.
-"""
+# Runs named checks, prints one line each and a count: `name ok` or `name FAILED: why`.
+#
+# The lines hold nothing that differs from run to run, so that two drivers can be compared by them.
 
 import sys
 import traceback

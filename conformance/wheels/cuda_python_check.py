@@ -1,4 +1,4 @@
-"""cuda-bindings and cuda-core on whatever driver is loaded: NVRTC to PTX, then the driver API."""
+# cuda-bindings and cuda-core on whatever driver is loaded: NVRTC to PTX, then the driver API.
 
 import ctypes
 

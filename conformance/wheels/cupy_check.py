@@ -1,7 +1,6 @@
-"""CuPy on whatever driver is loaded: kernels that nobody of this project wrote, against numpy.
-
-Needs CUPY_COMPILE_WITH_PTX=1 on a driver that executes PTX only.
-"""
+# CuPy on whatever driver is loaded: kernels that nobody of this project wrote, against numpy.
+#
+# Needs CUPY_COMPILE_WITH_PTX=1 on a driver that executes PTX only.
 
 import cupy as cp
 import numpy as np

@@ -1,4 +1,4 @@
-"""Numba's CUDA target on whatever driver is loaded: its PTX path, against numpy."""
+# Numba's CUDA target on whatever driver is loaded: its PTX path, against numpy.
 
 import math
 
