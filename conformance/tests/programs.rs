@@ -59,6 +59,7 @@ macro_rules! natively { ($($name:ident)*) => { $(
 )* } }
 
 natively! {
+    default_streams
     // A launch after the context has ended is still taken by the client: the next wait says so.
     sticky
     textures
