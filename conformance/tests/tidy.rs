@@ -62,7 +62,14 @@ fn files_are_short_and_say_what_they_are_for() {
         if lines > FILE_LEN_MAX && !TABLES.contains(&name) {
             long.push(format!("{name}: {lines} lines"));
         }
-        let opens = ["//!", "// ", "# ", "#!/usr/bin/env", "#![no_main]", "#![doc"];
+        let opens = [
+            "//!",
+            "// ",
+            "# ",
+            "#!/usr/bin/env",
+            "#![no_main]",
+            "#![doc",
+        ];
         if !opens.iter().any(|open| text.starts_with(open)) {
             silent.push(name.to_owned());
         }
