@@ -217,6 +217,25 @@ impl Arena {
         true
     }
 
+    /// Counts memory of the device that lies elsewhere, if there is room for it.
+    pub(crate) fn charge(&self, len: u64) -> Result<(), Full> {
+        let mut ranges = lock(&self.ranges);
+        let used = ranges.used.checked_add(len).ok_or(Full)?;
+        if used > self.len {
+            return Err(Full);
+        }
+        self.note(&mut ranges, used)?;
+        ranges.used = used;
+        Ok(())
+    }
+
+    /// Undoes [`Arena::charge`].
+    pub(crate) fn discharge(&self, len: u64) {
+        let mut ranges = lock(&self.ranges);
+        ranges.used = ranges.used.saturating_sub(len);
+        self.note_less(&mut ranges);
+    }
+
     /// Frees all that a context owns.
     pub(crate) fn free_context(&self, context: u64) {
         let mut ranges = lock(&self.ranges);

@@ -180,7 +180,12 @@ const VALUES: &[(Attribute, i32)] = &[
     ),
     (Attribute::CAN_USE_64_BIT_STREAM_MEM_OPS, 1),
     (Attribute::CAN_USE_STREAM_WAIT_VALUE_NOR, 1),
+    (Attribute::VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED, 1),
+    (Attribute::HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED, 1),
     (Attribute::MEMORY_POOLS_SUPPORTED, 1),
+    (Attribute::MEM_SYNC_DOMAIN_COUNT, 1),
+    (Attribute::LOCALITY_DOMAIN_COUNT, 1),
+    (Attribute::COMPUTE_PREEMPTION_SUPPORTED, 1),
     // No NUMA node, in the convention of these two (CU_DEVICE_NUMA_CONFIG_NONE is 0).
     (Attribute::NUMA_ID, -1),
     (Attribute::HOST_NUMA_ID, -1),
@@ -229,11 +234,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_zero() {
-        for name in [
-            Attribute::PAGEABLE_MEMORY_ACCESS,
-            Attribute::CLUSTER_LAUNCH,
-            Attribute::VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED,
-        ] {
+        for name in [Attribute::PAGEABLE_MEMORY_ACCESS, Attribute::CLUSTER_LAUNCH] {
             assert_eq!(attribute(name, VARIABLE), Some(0));
         }
     }

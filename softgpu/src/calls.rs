@@ -5,9 +5,11 @@
 //! arguments unchecked. CUDA's own names keep CUDA's spelling.
 #![allow(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
+mod access;
 mod array;
 mod context;
 mod copy;
+mod copy_batch;
 pub(crate) mod copy_rows;
 mod device;
 mod event;
@@ -31,10 +33,13 @@ mod stream;
 mod stream_attributes;
 mod stream_work;
 mod texture;
+mod vmm;
 
+pub(crate) use access::*;
 pub(crate) use array::*;
 pub(crate) use context::*;
 pub(crate) use copy::*;
+pub(crate) use copy_batch::*;
 pub(crate) use copy_rows::*;
 pub(crate) use device::*;
 pub(crate) use event::*;
@@ -57,6 +62,7 @@ pub(crate) use stream::*;
 pub(crate) use stream_attributes::*;
 pub(crate) use stream_work::*;
 pub(crate) use texture::*;
+pub(crate) use vmm::*;
 
 use flexdirect_wire::abi::{CuError, CuResult, Out};
 

@@ -6,6 +6,7 @@
 
 mod streams;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -47,6 +48,8 @@ pub(crate) struct Context {
     printed: Mutex<Vec<u8>>,
     /// Limits, of which launches take some, and cache configurations, which are only read again.
     pub(crate) settings: Mutex<Settings>,
+    /// Numbers of the contexts whose devices' memory its kernels reach.
+    pub(crate) peers: Mutex<BTreeSet<u64>>,
     /// Memory of device-side `malloc`.
     pub(crate) heap: DeviceHeap,
 }
@@ -91,6 +94,7 @@ impl Context {
             cancel: AtomicBool::new(false),
             printed: Mutex::default(),
             settings: Mutex::new(Settings::default()),
+            peers: Mutex::default(),
             heap: DeviceHeap::default(),
         })
     }
@@ -103,7 +107,10 @@ impl Context {
     /// What its kernels reach: its device's arena and the windows that are open by now.
     pub(crate) fn memory(&self) -> Memory {
         let device = self.device();
-        let windows = windows::snapshot(device.ordinal, 0);
+        let peers: Vec<u64> = lock(&self.peers).iter().copied().collect();
+        let peers = peers.into_iter().filter_map(driver::context);
+        let peers = peers.fold(0, |all, peer| all | windows::bit(peer.device));
+        let windows = windows::snapshot(device.ordinal, peers);
         device.arena.memory().with_windows(windows)
     }
 
@@ -217,6 +224,7 @@ impl Context {
         self.device().arena.free_context(self.id);
         driver::pinned().free_context(self.id);
         tables::context_destroyed(self.handle.0);
+        lock(&self.peers).clear();
         *lock(&self.settings) = Settings::default();
         self.fault.store(0, Ordering::Relaxed);
     }

@@ -61,4 +61,5 @@ mod texture;
 mod thread;
 mod values;
 mod variables;
+mod vmm;
 mod windows;

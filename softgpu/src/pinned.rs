@@ -4,11 +4,13 @@
 //! asynchronous copy from or to them really is one, and kernels reach them at the same address
 //! (unified addressing). Registered ranges are the application's own memory.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::config::PAGE_LEN;
 use crate::raw::{self, Mapping, lock};
+use crate::vmm;
 use crate::windows::{self, EVERY_DEVICE, Window};
 
 /// The pinned ranges of the process.
@@ -39,6 +41,26 @@ pub(crate) struct PinnedRange {
 pub(crate) struct Range {
     about: PinnedRange,
     _mapping: Option<Mapping>,
+    /// Mappings of virtual memory, if it is that.
+    _pieces: Vec<Arc<dyn Any + Send + Sync>>,
+}
+
+/// What keeps `len` bytes at `address` mapped if they are virtual memory that a device may use.
+fn mapped(address: u64, len: usize) -> Option<Arc<Range>> {
+    let pieces = vmm::hold(address, len as u64)?;
+    let about = PinnedRange {
+        address,
+        len: len as u64,
+        flags: 0,
+        is_registered: false,
+        context: 0,
+        device: 0,
+    };
+    Some(Arc::new(Range {
+        about,
+        _mapping: None,
+        _pieces: pieces,
+    }))
 }
 
 /// Why memory is not registered.
@@ -60,6 +82,7 @@ impl Pinned {
         let range = Arc::new(Range {
             about,
             _mapping: Some(mapping),
+            _pieces: Vec::new(),
         });
         let window = Window {
             len,
@@ -89,6 +112,7 @@ impl Pinned {
         let range = Range {
             about,
             _mapping: None,
+            _pieces: Vec::new(),
         };
         ranges.insert(about.address, Arc::new(range));
         let window = Window {
@@ -132,7 +156,9 @@ impl Pinned {
 
     /// The memory of `len` bytes at `address`, if all of them are pinned.
     pub(crate) fn hold(&self, address: u64, len: usize) -> Option<Arc<Range>> {
-        let range = self.range(address)?;
+        let Some(range) = self.range(address) else {
+            return mapped(address, len);
+        };
         let rest = range.about.len - (address - range.about.address);
         (len as u64 <= rest).then_some(range)
     }

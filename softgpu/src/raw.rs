@@ -26,7 +26,7 @@ mod pages;
 mod thread_end;
 
 pub(crate) use host::*;
-pub(crate) use pages::{is_writable, windows};
+pub(crate) use pages::{Reservation, is_writable, memory_file, open_memory_file, windows};
 pub(crate) use thread_end::watch_thread;
 
 /// A mapping of this process, unmapped with the value.

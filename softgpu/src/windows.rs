@@ -68,14 +68,24 @@ pub(crate) fn close(address: u64) {
     drop((closed, stale));
 }
 
-/// Whether `len` bytes at `address` lie in one window.
+/// Whether `len` bytes at `address` lie in windows without a gap.
 pub(crate) fn holds(address: u64, len: u64) -> bool {
     let state = lock(&STATE);
-    let found = state.by_address.range(..=address).next_back();
-    found.is_some_and(|(start, window)| {
-        let offset = address - start;
-        offset < window.len && window.len - offset >= len
-    })
+    let Some(end) = address.checked_add(len) else {
+        return false;
+    };
+    let mut reached = address;
+    loop {
+        let found = state.by_address.range(..=reached).next_back();
+        let until = found.map_or(0, |(start, window)| start + window.len);
+        if until <= reached {
+            return false;
+        }
+        if until >= end {
+            return true;
+        }
+        reached = until;
+    }
 }
 
 /// What kernels of a device reach by now; `peers` are the devices whose arenas are open to it.

@@ -64,7 +64,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0060 local never fn cuDeviceGetAttribute(
         pi: Out<i32>, attrib: CuDeviceAttribute, dev: CuDevice,
     ) since 2000, by hand;
-    0x0068 absent never fn cuDeviceGetHostAtomicCapabilities(
+    /// Atomic operations on host memory that the link does.
+    0x0068 soft never fn cuDeviceGetHostAtomicCapabilities(
         capabilities: *mut u32, operations: *const CuAtomicOperation, count: u32, dev: CuDevice,
     ) since 13000;
     0x0070 absent never fn cuDeviceGetNvSciSyncAttributes(
@@ -78,8 +79,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0088 soft never fn cuDeviceGetDefaultMemPool(
         pool_out: Out<CuMemoryPool>, dev: CuDevice,
     ) since 11020;
-    0x0090 absent never fn cuDeviceGetExecAffinitySupport(
-        pi: *mut i32, type_: CuExecAffinityType, dev: CuDevice,
+    /// Whether contexts can have some multiprocessors alone.
+    0x0090 soft never fn cuDeviceGetExecAffinitySupport(
+        pi: Out<i32>, type_: CuExecAffinityType, dev: CuDevice,
     ) since 11040;
     0x0098 absent never fn cuFlushGPUDirectRDMAWrites(
         target: CuFlushGPUDirectRDMAWritesTarget, scope: CuFlushGPUDirectRDMAWritesScope,
@@ -131,7 +133,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 13000, by hand;
     /// Flags of the current context.
     0x0118 local never fn cuCtxGetFlags(flags: Out<u32>) since 7000, by hand;
-    0x0120 absent never fn cuCtxSetFlags(flags: u32) since 12010;
+    /// Sets the flags of the current context.
+    0x0120 soft never fn cuCtxSetFlags(flags: u32) since 12010;
     /// Number of a context, unique in the process.
     0x0128 local never fn cuCtxGetId(ctx: CuContext, ctx_id: Out<u64>) since 12000, by hand;
     /// Waits for all work of the current context.
@@ -152,9 +155,11 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0168 local never fn cuCtxGetStreamPriorityRange(
         least_priority: Out<i32>, greatest_priority: Out<i32>,
     ) since 5050, by hand;
-    0x0170 absent never fn cuCtxResetPersistingL2Cache() since 11000;
-    0x0178 absent never fn cuCtxGetExecAffinity(
-        exec_affinity: *mut CuExecAffinityParam, type_: CuExecAffinityType,
+    /// Forgets lines of the cache that persist.
+    0x0170 soft never fn cuCtxResetPersistingL2Cache() since 11000;
+    /// Multiprocessors of the current context.
+    0x0178 soft never fn cuCtxGetExecAffinity(
+        exec_affinity: Out<CuExecAffinityParam>, type_: CuExecAffinityType,
     ) since 11040;
     /// Records an event after all work of a context.
     0x0180 soft never fn cuCtxRecordEvent(ctx: CuContext, event: CuEvent) since 12050;
@@ -475,7 +480,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0430 soft never fn cuMemcpy3DPeerAsync(
         copy: *const CudaMemcpy3dPeer, stream: CuStream,
     ) since 4000 twin cuMemcpy3DPeerAsync_ptsz 7000;
-    0x0438 absent never fn cuMemcpyBatchAsync_v2(
+    /// Many copies in one call.
+    0x0438 soft never fn cuMemcpyBatchAsync_v2(
         dsts: *mut CuDevicePtr, srcs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
         attrs: *mut CuMemcpyAttributes, attrs_idxs: *mut usize, num_attrs: usize,
         stream: CuStream,
@@ -483,7 +489,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0440 absent never fn cuMemcpy3DBatchAsync_v2(
         num_ops: usize, op_list: *mut CudaMemcpy3dBatchOp, flags: u64, stream: CuStream,
     ) since 13000 twin cuMemcpy3DBatchAsync_v2_ptsz 13000;
-    0x0448 absent never fn cuMemcpyWithAttributesAsync(
+    /// A copy with attributes.
+    0x0448 soft never fn cuMemcpyWithAttributesAsync(
         dst: CuDevicePtr, src: CuDevicePtr, size: usize, attr: *mut CuMemcpyAttributes,
         stream: CuStream,
     ) since 13020 twin cuMemcpyWithAttributesAsync_ptsz 13020;
@@ -589,7 +596,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 5000;
     /// Ends a mipmapped array.
     0x0518 soft never fn cuMipmappedArrayDestroy(mipmapped_array: CuMipmappedArray) since 5000;
-    0x0520 absent never fn cuMemGetHandleForAddressRange(
+    /// Memory for other drivers: refused.
+    0x0520 soft never fn cuMemGetHandleForAddressRange(
         handle: *mut c_void, dptr: CuDevicePtr, size: usize, handle_type: CuMemRangeHandleType,
         flags: u64,
     ) since 11070;
@@ -597,46 +605,59 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         params_array: *mut CuMemDecompressParams, count: usize, flags: u32,
         error_index: *mut usize, stream: CuStream,
     ) since 12060 twin cuMemBatchDecompressAsync_ptsz 12060;
-    0x0530 absent never fn cuMemAddressReserve(
-        ptr: *mut CuDevicePtr, size: usize, alignment: usize, addr: CuDevicePtr, flags: u64,
+    /// Keeps addresses free for mappings.
+    0x0530 soft never fn cuMemAddressReserve(
+        ptr: Out<CuDevicePtr>, size: usize, alignment: usize, addr: CuDevicePtr, flags: u64,
     ) since 10020;
-    0x0538 absent never fn cuMemAddressFree(ptr: CuDevicePtr, size: usize) since 10020;
-    0x0540 absent never fn cuMemCreate(
-        handle: *mut CuMemGenericAllocationHandle, size: usize, prop: *const CuMemAllocationProp,
+    /// Gives addresses back.
+    0x0538 soft never fn cuMemAddressFree(ptr: CuDevicePtr, size: usize) since 10020;
+    /// Allocates physical memory.
+    0x0540 soft never fn cuMemCreate(
+        handle: Out<CuMemGenericAllocationHandle>, size: usize, prop: *const CuMemAllocationProp,
         flags: u64,
     ) since 10020;
-    0x0548 absent never fn cuMemRelease(handle: CuMemGenericAllocationHandle) since 10020;
-    0x0550 absent never fn cuMemMap(
+    /// Releases physical memory.
+    0x0548 soft never fn cuMemRelease(handle: CuMemGenericAllocationHandle) since 10020;
+    /// Maps physical memory to addresses.
+    0x0550 soft never fn cuMemMap(
         ptr: CuDevicePtr, size: usize, offset: usize, handle: CuMemGenericAllocationHandle,
         flags: u64,
     ) since 10020;
     0x0558 absent never fn cuMemMapArrayAsync(
         map_info_list: *mut CuArrayMapInfo, count: u32, stream: CuStream,
     ) since 11010 twin cuMemMapArrayAsync_ptsz 11010;
-    0x0560 absent never fn cuMemUnmap(ptr: CuDevicePtr, size: usize) since 10020;
-    0x0568 absent never fn cuMemSetAccess(
+    /// Undoes mappings.
+    0x0560 soft never fn cuMemUnmap(ptr: CuDevicePtr, size: usize) since 10020;
+    /// Says which devices reach a mapping.
+    0x0568 soft never fn cuMemSetAccess(
         ptr: CuDevicePtr, size: usize, desc: *const CuMemAccessDesc, count: usize,
     ) since 10020;
-    0x0570 absent never fn cuMemGetAccess(
-        flags: *mut u64, location: *const CuMemLocation, ptr: CuDevicePtr,
+    /// Whether a device reaches a mapping.
+    0x0570 soft never fn cuMemGetAccess(
+        flags: Out<u64>, location: *const CuMemLocation, ptr: CuDevicePtr,
     ) since 10020;
-    0x0578 absent never fn cuMemExportToShareableHandle(
+    /// A descriptor of physical memory.
+    0x0578 soft never fn cuMemExportToShareableHandle(
         shareable_handle: *mut c_void, handle: CuMemGenericAllocationHandle,
         handle_type: CuMemAllocationHandleType, flags: u64,
     ) since 10020;
-    0x0580 absent never fn cuMemImportFromShareableHandle(
-        handle: *mut CuMemGenericAllocationHandle, os_handle: *mut c_void,
+    /// Physical memory behind a descriptor.
+    0x0580 soft never fn cuMemImportFromShareableHandle(
+        handle: Out<CuMemGenericAllocationHandle>, os_handle: *mut c_void,
         sh_handle_type: CuMemAllocationHandleType,
     ) since 10020;
-    0x0588 absent never fn cuMemGetAllocationGranularity(
-        granularity: *mut usize, prop: *const CuMemAllocationProp,
+    /// What sizes of physical memory are multiples of.
+    0x0588 soft never fn cuMemGetAllocationGranularity(
+        granularity: Out<usize>, prop: *const CuMemAllocationProp,
         option: CuMemAllocationGranularityFlags,
     ) since 10020;
-    0x0590 absent never fn cuMemGetAllocationPropertiesFromHandle(
-        prop: *mut CuMemAllocationProp, handle: CuMemGenericAllocationHandle,
+    /// How physical memory was asked for.
+    0x0590 soft never fn cuMemGetAllocationPropertiesFromHandle(
+        prop: Out<CuMemAllocationProp>, handle: CuMemGenericAllocationHandle,
     ) since 10020;
-    0x0598 absent never fn cuMemRetainAllocationHandle(
-        handle: *mut CuMemGenericAllocationHandle, addr: *mut c_void,
+    /// Physical memory behind an address.
+    0x0598 soft never fn cuMemRetainAllocationHandle(
+        handle: Out<CuMemGenericAllocationHandle>, addr: *mut c_void,
     ) since 11000;
     /// Frees memory in stream order.
     0x05a0 soft never fn cuMemFreeAsync(
@@ -822,7 +843,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         data: *mut *mut c_void, data_sizes: *mut usize, attributes: *mut CuMemRangeAttribute,
         num_attributes: usize, dev_ptr: CuDevicePtr, count: usize,
     ) since 8000;
-    0x0730 absent never fn cuPointerSetAttribute(
+    /// Marks an allocation.
+    0x0730 soft never fn cuPointerSetAttribute(
         value: *const c_void, attribute: CuPointerAttribute, ptr: CuDevicePtr,
     ) since 6000;
     /// Several attributes of any address, from the range table.
@@ -1610,8 +1632,10 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0de0 local never fn cuDeviceCanAccessPeer(
         can_access_peer: Out<i32>, dev: CuDevice, peer_dev: CuDevice,
     ) since 4000, by hand;
-    0x0de8 absent never fn cuCtxEnablePeerAccess(peer_context: CuContext, flags: u32) since 4000;
-    0x0df0 absent never fn cuCtxDisablePeerAccess(peer_context: CuContext) since 4000;
+    /// Lets kernels reach another device's memory.
+    0x0de8 soft never fn cuCtxEnablePeerAccess(peer_context: CuContext, flags: u32) since 4000;
+    /// Undoes cuCtxEnablePeerAccess.
+    0x0df0 soft never fn cuCtxDisablePeerAccess(peer_context: CuContext) since 4000;
     /// Attribute of a pair of devices.
     0x0df8 local never fn cuDeviceGetP2PAttribute(
         value: Out<i32>, attrib: CuDeviceP2PAttribute, src_device: CuDevice, dst_device: CuDevice,
@@ -1896,7 +1920,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x1138 local never fn cuDevicePrimaryCtxSetFlags(dev: CuDevice, flags: u32) since 7000, by hand;
     /// UUID of a device.
     0x1140 local never fn cuDeviceGetUuid(uuid: Out<CuUuid>, dev: CuDevice) since 9020, by hand;
-    0x1148 absent never fn cuMemcpyBatchAsync(
+    /// Many copies in one call.
+    0x1148 soft never fn cuMemcpyBatchAsync(
         dsts: *mut CuDevicePtr, srcs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
         attrs: *mut CuMemcpyAttributes, attrs_idxs: *mut usize, num_attrs: usize,
         fail_idx: *mut usize, stream: CuStream,

@@ -131,6 +131,13 @@ pub(crate) fn cuCtxGetFlags(flags: Out<u32>) -> CuResult {
     flags.write(context::current()?.flags())
 }
 
+pub(crate) fn cuCtxSetFlags(flags: u32) -> CuResult {
+    let current = context::current()?;
+    check_flags(flags)?;
+    current.set_flags(flags);
+    Ok(())
+}
+
 pub(crate) fn cuCtxGetId(ctx: CuContext, ctx_id: Out<u64>) -> CuResult {
     ctx_id.write(named_or_current(ctx)?.id)
 }

@@ -129,7 +129,7 @@ pub(crate) fn cuMemcpyAsync(
     unified(dst, src, byte_count, stream, false)
 }
 
-fn unified(
+pub(super) fn unified(
     dst: CuDevicePtr,
     src: CuDevicePtr,
     len: usize,

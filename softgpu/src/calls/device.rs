@@ -99,30 +99,3 @@ pub(crate) fn cuDeviceGetPCIBusId(pci_bus_id: OutStr, len: i32, dev: CuDevice) -
     let device = driver::device(dev)?;
     pci_bus_id.write(&device.pci_address(), usize::try_from(len).unwrap_or(0))
 }
-
-pub(crate) fn cuDeviceCanAccessPeer(
-    can_access_peer: Out<i32>,
-    dev: CuDevice,
-    peer_dev: CuDevice,
-) -> CuResult {
-    driver::device(dev)?;
-    driver::device(peer_dev)?;
-    can_access_peer.write(0)
-}
-
-pub(crate) fn cuDeviceGetP2PAttribute(
-    value: Out<i32>,
-    attrib: CuDeviceP2PAttribute,
-    src_device: CuDevice,
-    dst_device: CuDevice,
-) -> CuResult {
-    driver::device(src_device)?;
-    driver::device(dst_device)?;
-    if src_device == dst_device {
-        return Err(CuError::INVALID_DEVICE);
-    }
-    match attrib.0 {
-        1..=5 => value.write(0),
-        _ => Err(CuError::INVALID_VALUE),
-    }
-}

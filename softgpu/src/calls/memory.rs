@@ -12,6 +12,7 @@ use crate::driver;
 use crate::managed;
 use crate::mempool;
 use crate::pinned::{PinnedRange, Unfit};
+use crate::vmm;
 
 pub(crate) fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> CuResult {
     let context = context::current()?;
@@ -128,6 +129,9 @@ pub(crate) fn range(address: u64) -> Option<(u64, u64)> {
     if let Some(device) = driver::device_of(address) {
         let found = device.arena.find(address)?;
         return Some((found.address, found.len));
+    }
+    if let Some(piece) = vmm::find(address) {
+        return Some((piece.address, piece.len));
     }
     let found = driver::pinned().find(address)?;
     Some((found.address, found.len))

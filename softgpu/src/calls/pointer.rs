@@ -4,11 +4,13 @@ use std::ffi::c_void;
 
 use flexdirect_wire::abi::*;
 
+use super::access::is_synchronous;
 use super::memory::range;
 use crate::driver;
 use crate::managed;
 use crate::mempool;
 use crate::raw;
+use crate::vmm;
 
 /// What is known of an address that the driver gave out.
 struct Known {
@@ -16,6 +18,10 @@ struct Known {
     device: i32,
     is_device: bool,
     is_managed: bool,
+    /// Whether cuPointerSetAttribute marked it so.
+    is_synchronous: bool,
+    /// What it can be exported as.
+    handle_types: u32,
     /// The pool that it is of, or 0.
     pool: u64,
     id: u64,
@@ -32,8 +38,24 @@ fn known(address: u64) -> Option<Known> {
             device: i32::try_from(device.ordinal).unwrap_or(i32::MAX),
             is_device: true,
             is_managed: managed::flags(address).is_some(),
+            is_synchronous: is_synchronous(device.ordinal, found.id),
+            handle_types: 0,
             pool: mempool::owner(found.address).map_or(0, |pool| pool.handle.0),
             id: found.id,
+        });
+    }
+    if let Some(piece) = vmm::find(address) {
+        let about = piece.physical.about;
+        return Some(Known {
+            // Virtual memory is no context's.
+            context: CuContext(0),
+            device: i32::try_from(about.device).unwrap_or(i32::MAX),
+            is_device: true,
+            is_managed: false,
+            is_synchronous: false,
+            handle_types: about.handle_types,
+            pool: 0,
+            id: piece.address,
         });
     }
     let found = driver::pinned().find(address)?;
@@ -42,6 +64,8 @@ fn known(address: u64) -> Option<Known> {
         device: found.device,
         is_device: false,
         is_managed: false,
+        is_synchronous: false,
+        handle_types: 0,
         pool: 0,
         id: found.address,
     })
@@ -120,13 +144,14 @@ fn write(
             return Err(CuError::INVALID_VALUE);
         }
         IS_MANAGED => flag(known.is_managed),
-        SYNC_MEMOPS | IS_IPC_CAPABLE | IS_RDMA_CAPABLE | IS_HW_DECOMPRESS => flag(false),
+        SYNC_MEMOPS => flag(known.is_synchronous),
+        IS_IPC_CAPABLE | IS_RDMA_CAPABLE | IS_HW_DECOMPRESS => flag(false),
         MAPPED => flag(true),
         BUFFER_ID | BLOCK_ID => long(known.id),
         DEVICE_ORDINAL => word(known.device.cast_unsigned()),
         RANGE_START => long(start),
         RANGE_LEN => long(len),
-        HANDLE_TYPES => long(0),
+        HANDLE_TYPES => long(u64::from(known.handle_types)),
         MEMPOOL => long(known.pool),
         ACCESS_FLAGS => word(ACCESS_READ_WRITE),
         LOCALITY_DOMAIN => word(u32::MAX),

@@ -1,9 +1,15 @@
 //! Pages of this process: windows for kernels, files of memory, and addresses kept free for them.
 
 use std::any::Any;
-use std::fs;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd as _};
+use std::ptr;
+use std::sync::{Arc, Mutex};
 
+use super::lock;
 use crate::exec::Windows;
 
 /// Windows of ranges that the driver keeps mapped while kernels can use them.
@@ -49,6 +55,169 @@ fn parse_map(line: &str) -> Option<(u64, u64, bool)> {
     let number = |text| u64::from_str_radix(text, 16).ok();
     Some((number(start)?, number(end)?, rest.starts_with("rw")))
 }
+
+/// A file of `len` zeroed bytes of memory that cannot shrink.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn memory_file(name: &str, len: u64) -> io::Result<File> {
+    let name = CString::new(name).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is a text that ends; the new descriptor, if there is one, is nobody else's.
+    let file = unsafe {
+        let descriptor = libc::memfd_create(name.as_ptr(), flags);
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        File::from_raw_fd(descriptor)
+    };
+    file.set_len(len)?;
+    // SAFETY: a flag is set on a file of ours.
+    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) };
+    Ok(file)
+}
+
+/// A file of memory made by [`memory_file`], in this process or another, behind a descriptor of the
+/// application: a copy of it and its name.
+pub(crate) fn open_memory_file(descriptor: i32) -> Option<(File, String)> {
+    // SAFETY: only asked and duplicated, whatever the number is; the new one is nobody else's.
+    let file = unsafe {
+        if libc::fcntl(descriptor, libc::F_GET_SEALS) & SEALS != SEALS {
+            return None;
+        }
+        let own = libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3);
+        if own < 0 {
+            return None;
+        }
+        File::from_raw_fd(own)
+    };
+    let link = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    let name = link.to_str()?.strip_prefix("/memfd:")?;
+    let name = name.split(' ').next()?.to_owned();
+    Some((file, name))
+}
+
+/// Addresses of this process that nothing else gets, and what is mapped into them.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    address: u64,
+    len: u64,
+    /// Lengths and numbers of what is mapped, by address.
+    mapped: Mutex<BTreeMap<u64, (u64, u64)>>,
+}
+
+impl Reservation {
+    /// Keeps `len` addresses free that start at a multiple of `alignment` (a power of two): at
+    /// `wanted` if nothing is there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn new(len: u64, alignment: u64, wanted: u64) -> io::Result<Self> {
+        if wanted != 0
+            && wanted.is_multiple_of(alignment)
+            && let Ok(address) = map_pages(wanted, len, None, libc::MAP_FIXED_NOREPLACE)
+        {
+            if address == wanted {
+                return Ok(Self::at(address, len));
+            }
+            unmap_pages(address, len);
+        }
+        let room = len
+            .checked_add(alignment)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let start = map_pages(0, room, None, 0)?;
+        let address = start.next_multiple_of(alignment);
+        unmap_pages(start, address - start);
+        unmap_pages(address + len, start + room - (address + len));
+        Ok(Self::at(address, len))
+    }
+
+    fn at(address: u64, len: u64) -> Self {
+        Self {
+            address,
+            len,
+            mapped: Mutex::default(),
+        }
+    }
+
+    /// First address.
+    pub(crate) fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Maps the start of a file under a number, over whatever is there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn map(&self, address: u64, len: u64, file: &File, number: u64) -> io::Result<()> {
+        let mut mapped = lock(&self.mapped);
+        let offset = address.wrapping_sub(self.address);
+        if offset > self.len || len > self.len - offset {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        map_pages(address, len, Some(file), libc::MAP_FIXED)?;
+        // What lingered there is gone.
+        mapped.retain(|start, (other, _)| *start >= address + len || start + *other <= address);
+        mapped.insert(address, (len, number));
+        Ok(())
+    }
+
+    /// Frees the addresses of a mapping again, unless something else was mapped there since.
+    pub(crate) fn unmap(&self, address: u64, len: u64, number: u64) {
+        let mut mapped = lock(&self.mapped);
+        if mapped.get(&address) == Some(&(len, number)) {
+            mapped.remove(&address);
+            let _ = map_pages(address, len, None, libc::MAP_FIXED);
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        unmap_pages(self.address, self.len);
+    }
+}
+
+/// Maps a file to be read and written, or nothing that can be touched.
+fn map_pages(address: u64, len: u64, file: Option<&File>, fixed: i32) -> io::Result<u64> {
+    let (protection, kind) = match file {
+        Some(_) => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED),
+        None => (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
+    };
+    let (at, len) = (to_usize(address), to_usize(len));
+    let descriptor = file.map_or(-1, AsRawFd::as_raw_fd);
+    let flags = kind | fixed | libc::MAP_NORESERVE;
+    // SAFETY: with MAP_FIXED only addresses of a reservation are given, which nothing else uses;
+    // otherwise the mapping is new and replaces none.
+    let made = unsafe {
+        let at = ptr::without_provenance_mut(at);
+        libc::mmap(at, len, protection, flags, descriptor, 0)
+    };
+    if made == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(made.expose_provenance() as u64)
+}
+
+/// Unmaps addresses of a reservation that end with it.
+fn unmap_pages(address: u64, len: u64) {
+    if len > 0 {
+        // SAFETY: part of what this module mapped, and nothing uses it any more.
+        unsafe {
+            libc::munmap(
+                ptr::with_exposed_provenance_mut(to_usize(address)),
+                to_usize(len),
+            )
+        };
+    }
+}
+
+fn to_usize(value: u64) -> usize {
+    usize::try_from(value).expect("addresses have 64 bits")
+}
+
+/// So that no page goes from under a mapping.
+const SEALS: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
 
 #[cfg(test)]
 mod tests {
