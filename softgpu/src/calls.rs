@@ -7,8 +7,9 @@
 
 mod access;
 mod array;
+mod capture;
 mod context;
-mod copy;
+pub(crate) mod copy;
 mod copy_batch;
 pub(crate) mod copy_rows;
 mod device;
@@ -37,6 +38,7 @@ mod vmm;
 
 pub(crate) use access::*;
 pub(crate) use array::*;
+pub(crate) use capture::*;
 pub(crate) use context::*;
 pub(crate) use copy::*;
 pub(crate) use copy_batch::*;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use flexdirect_driver_abi::tables;
 use flexdirect_wire::abi::{CuContext, CuError, CuResult, CuStream};
 
+use crate::capture;
 use crate::device::Device;
 use crate::driver::{self, CONTEXTS, EVENTS, LIBRARIES, MODULES, STREAMS};
 use crate::exec::Memory;
@@ -202,6 +203,7 @@ impl Context {
 
     /// Ends everything in it.
     fn clear(self: &Arc<Self>) {
+        capture::context_ended(self);
         self.drain();
         self.flush_prints();
         for stream in STREAMS.filter(|stream| self.owns(stream)) {

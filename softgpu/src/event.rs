@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use flexdirect_wire::abi::{CuError, CuEvent};
 
+use crate::capture::Captured;
 use crate::raw::lock;
 
 /// An event of a context.
@@ -18,6 +19,8 @@ pub(crate) struct Event {
     pub(crate) flags: u32,
     /// Its latest record.
     latest: Mutex<Option<Arc<Moment>>>,
+    /// Its latest record, if that was in a captured stream.
+    captured: Mutex<Option<Captured>>,
 }
 
 /// One record of an event: reached when its stream gets there.
@@ -35,6 +38,7 @@ impl Event {
             context,
             flags,
             latest: Mutex::new(None),
+            captured: Mutex::new(None),
         }
     }
 
@@ -46,6 +50,17 @@ impl Event {
     /// Replaces its latest record.
     pub(crate) fn set_latest(&self, moment: Arc<Moment>) {
         *lock(&self.latest) = Some(moment);
+        lock(&self.captured).take();
+    }
+
+    /// Its latest record, if that was in a captured stream.
+    pub(crate) fn captured(&self) -> Option<Captured> {
+        lock(&self.captured).clone()
+    }
+
+    /// Replaces its latest record by one in a captured stream.
+    pub(crate) fn set_captured(&self, captured: Captured) {
+        *lock(&self.captured) = Some(captured);
     }
 
     /// Milliseconds from this event to another.

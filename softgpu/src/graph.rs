@@ -117,6 +117,20 @@ impl Graph {
             .collect()
     }
 
+    /// Whether all of `nodes` are at or before one of `last`.
+    pub(crate) fn all_before(&self, nodes: &[CuGraphNode], last: &[CuGraphNode]) -> bool {
+        let state = lock(&self.state);
+        nodes
+            .iter()
+            .all(|node| last.iter().any(|last| state.reaches(*node, *last)))
+    }
+
+    /// Whether all of `nodes` are its own.
+    pub(crate) fn has_all(&self, nodes: &[CuGraphNode]) -> bool {
+        let state = lock(&self.state);
+        nodes.iter().all(|node| state.has(*node))
+    }
+
     /// Adds a node behind others.
     ///
     /// # Errors

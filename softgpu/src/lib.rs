@@ -18,6 +18,7 @@ mod array;
 mod attributes;
 mod callback;
 mod calls;
+mod capture;
 mod checker;
 mod config;
 mod context;

@@ -896,14 +896,16 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0798 soft never fn cuStreamAddCallback(
         stream: CuStream, callback: CuStreamCallback, user_data: *mut c_void, flags: u32,
     ) since 5000 twin cuStreamAddCallback_ptsz 7000;
-    0x07a0 absent never fn cuStreamBeginCapture_v2(
+    /// Begins a capture of a stream.
+    0x07a0 soft never fn cuStreamBeginCapture_v2(
         stream: CuStream, mode: CuStreamCaptureMode,
     ) since 10010 twin cuStreamBeginCapture_v2_ptsz 10010;
     0x07a8 absent never fn cuStreamBeginRecaptureToGraph(
         stream: CuStream, mode: CuStreamCaptureMode, graph: CuGraph,
         callback_func: CuGraphRecaptureCallback, user_data: *mut c_void,
     ) since 13030 twin cuStreamBeginRecaptureToGraph_ptsz 13030;
-    0x07b0 absent never fn cuStreamBeginCaptureToGraph(
+    /// Begins a capture of a stream into a graph that is there.
+    0x07b0 soft never fn cuStreamBeginCaptureToGraph(
         stream: CuStream, graph: CuGraph, dependencies: *const CuGraphNode,
         dependency_data: *const CuGraphEdgeData, num_dependencies: usize,
         mode: CuStreamCaptureMode,
@@ -912,7 +914,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x07b8 local never fn cuThreadExchangeStreamCaptureMode(
         mode: InOut<CuStreamCaptureMode>,
     ) since 10010, by hand;
-    0x07c0 absent never fn cuStreamEndCapture(
+    /// Ends a capture: its graph.
+    0x07c0 soft never fn cuStreamEndCapture(
         stream: CuStream, graph: *mut CuGraph,
     ) since 10000 twin cuStreamEndCapture_ptsz 10000;
     /// Whether a stream is being captured: never, while capture is absent.
@@ -925,7 +928,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         graph_out: *mut CuGraph, dependencies_out: *mut *const CuGraphNode,
         edge_data_out: *mut *const CuGraphEdgeData, num_dependencies_out: *mut usize,
     ) since 12030 twin cuStreamGetCaptureInfo_v3_ptsz 12030, by hand;
-    0x07d8 absent never fn cuStreamUpdateCaptureDependencies_v2(
+    /// Changes what the next node of a captured stream comes after.
+    0x07d8 soft never fn cuStreamUpdateCaptureDependencies_v2(
         stream: CuStream, dependencies: *mut CuGraphNode, dependency_data: *const CuGraphEdgeData,
         num_dependencies: usize, flags: u32,
     ) since 12030 twin cuStreamUpdateCaptureDependencies_v2_ptsz 12030;
@@ -2020,7 +2024,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         graph_exec: *mut CuGraphExec, graph: CuGraph, error_node: *mut CuGraphNode,
         log_buffer: *mut c_char, buffer_size: usize,
     ) since 11000;
-    0x1218 absent never fn cuStreamUpdateCaptureDependencies(
+    /// Changes what the next node of a captured stream comes after.
+    0x1218 soft never fn cuStreamUpdateCaptureDependencies(
         stream: CuStream, dependencies: *mut CuGraphNode, num_dependencies: usize, flags: u32,
     ) since 11030 twin cuStreamUpdateCaptureDependencies_ptsz 11030;
     /// Address of a driver function.

@@ -10,16 +10,18 @@ use std::time::Instant;
 
 use flexdirect_wire::abi::*;
 
+use crate::capture;
 use crate::context::{self, Context};
 use crate::driver;
 use crate::faultplan;
+use crate::graph::Action;
 use crate::pinned::Range;
 use crate::raw::Span;
 use crate::stream::Work;
 
 /// What an address of a copy is.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Device(Span),
     /// With what keeps it there until the copy is done, whichever context owns it and ends.
     Pinned(Span, Arc<Range>),
@@ -44,7 +46,7 @@ impl Place {
     }
 
     /// Of a `CUdeviceptr` that must be one: device memory, or what kernels reach beside it.
-    pub(super) fn device(address: CuDevicePtr, len: usize) -> Result<Self, CuError> {
+    pub(crate) fn device(address: CuDevicePtr, len: usize) -> Result<Self, CuError> {
         match Self::new(address.0, len)? {
             place @ (Self::Device(_) | Self::Pinned(..)) => Ok(place),
             Self::Pageable(_) => Err(CuError::INVALID_VALUE),
@@ -56,14 +58,14 @@ impl Place {
         Self::new(address.expose_provenance() as u64, len)
     }
 
-    pub(super) fn held(self) -> Option<Arc<Range>> {
+    pub(crate) fn held(self) -> Option<Arc<Range>> {
         match self {
             Self::Pinned(_, range) => Some(range),
             Self::Device(_) | Self::Pageable(_) => None,
         }
     }
 
-    pub(super) fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         match self {
             Self::Device(span) | Self::Pinned(span, _) | Self::Pageable(span) => *span,
         }
@@ -73,6 +75,10 @@ impl Place {
 /// A copy in a stream. `waits`: the call is not asynchronous, so host memory is ready at its end.
 fn copy(target: Place, source: Place, stream: CuStream, waits: bool) -> CuResult {
     let (context, stream) = context::stream(stream)?;
+    let action = || Action::copy(&context, &described(&target, &source));
+    if !waits && capture::take(&stream, action)? {
+        return Ok(());
+    }
     let (into, from) = (target.span(), source.span());
     let between_devices = matches!((&target, &source), (Place::Device(_), Place::Device(_)));
     let is_pageable = |place: &Place| matches!(place, Place::Pageable(_));
@@ -97,6 +103,28 @@ fn copy(target: Place, source: Place, stream: CuStream, waits: bool) -> CuResult
             context.submit(&stream, None, paced(&context, len, staged))
         }
         _ => context.submit_and_wait(&stream, paced(&context, len, whole)),
+    }
+}
+
+/// A copy as a node of a graph has it.
+fn described(target: &Place, source: &Place) -> CudaMemcpy3d {
+    let end = |place: &Place| {
+        let address = place.span().address();
+        let mut end = CudaMemcpy3dEnd::default();
+        if let Place::Device(_) = place {
+            (end.kind, end.device) = (CuMemoryType::DEVICE, CuDevicePtr(address));
+        } else {
+            end.kind = CuMemoryType::HOST;
+            end.host = usize::try_from(address).expect("addresses have 64 bits");
+        }
+        end
+    };
+    CudaMemcpy3d {
+        source: end(source),
+        target: end(target),
+        width_bytes: source.span().len(),
+        height: 1,
+        depth: 1,
     }
 }
 
@@ -243,6 +271,24 @@ pub(crate) fn cuMemcpyDtoDAsync_v2(
 
 // ------------------------------------------------------------------------------- memsets
 
+/// A memset as a node of a graph has it, of `[width, height]` elements.
+pub(super) fn filling(
+    dst: CuDevicePtr,
+    pitch: usize,
+    element: &[u8],
+    [width, height]: [usize; 2],
+) -> CudaMemsetNodeParams {
+    let bytes = element.iter().rev();
+    CudaMemsetNodeParams {
+        target: dst.0,
+        pitch,
+        value: bytes.fold(0, |value, &byte| value << 8 | u32::from(byte)),
+        element_size: u32::try_from(element.len()).expect("1, 2 or 4"),
+        width,
+        height,
+    }
+}
+
 /// Fills `count` elements; as with NVIDIA's driver the call does not wait for device memory.
 fn fill(dst: CuDevicePtr, element: &[u8], count: usize, stream: CuStream) -> CuResult {
     let (context, stream) = context::stream(stream)?;
@@ -253,6 +299,10 @@ fn fill(dst: CuDevicePtr, element: &[u8], count: usize, stream: CuStream) -> CuR
         .checked_mul(element.len())
         .ok_or(CuError::INVALID_VALUE)?;
     if len == 0 {
+        return Ok(());
+    }
+    let action = || Action::fill(&context, &filling(dst, 0, element, [count, 1]));
+    if capture::take(&stream, action)? {
         return Ok(());
     }
     let place = Place::device(dst, len)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flexdirect_wire::abi::*;
 
 use super::not_null;
+use crate::capture;
 use crate::context;
 use crate::driver::{self, EVENTS};
 use crate::event::{Event, FLAGS, Moment};
@@ -31,11 +32,15 @@ pub(crate) fn cuEventRecord(event: CuEvent, stream: CuStream) -> CuResult {
 pub(crate) fn cuEventRecordWithFlags(event: CuEvent, stream: CuStream, flags: u32) -> CuResult {
     let (context, stream) = context::stream(stream)?;
     let event = EVENTS.find(event.0).ok_or(CuError::INVALID_HANDLE)?;
-    if flags != 0 {
+    let is_external = flags == RECORD_EXTERNAL && capture::of(&stream).is_some();
+    if flags != 0 && !is_external {
         return Err(CuError::INVALID_VALUE);
     }
     if event.context != context.id {
         return Err(CuError::INVALID_HANDLE);
+    }
+    if capture::record(&stream, &event, is_external)? {
+        return Ok(());
     }
     let moment = Arc::new(Moment::default());
     context.submit(&stream, None, Work::Record(Arc::clone(&moment)))?;
@@ -45,6 +50,7 @@ pub(crate) fn cuEventRecordWithFlags(event: CuEvent, stream: CuStream, flags: u3
 
 pub(crate) fn cuEventQuery(event: CuEvent) -> CuResult {
     let event = find(event)?;
+    capture::refuse_unsafe()?;
     if event
         .latest()
         .is_some_and(|moment| moment.reached().is_none())
@@ -56,6 +62,7 @@ pub(crate) fn cuEventQuery(event: CuEvent) -> CuResult {
 
 pub(crate) fn cuEventSynchronize(event: CuEvent) -> CuResult {
     let event = find(event)?;
+    capture::refuse_unsafe()?;
     if let Some(moment) = event.latest() {
         moment.wait();
     }
@@ -91,6 +98,7 @@ fn find(event: CuEvent) -> Result<Arc<Event>, CuError> {
     driver::check()?;
     let event = EVENTS.find(event.0).ok_or(CuError::INVALID_HANDLE)?;
     fault(&event)?;
+    capture::refuse_event(&event)?;
     Ok(event)
 }
 
@@ -98,5 +106,7 @@ fn fault(event: &Event) -> CuResult {
     driver::context(event.context).map_or(Ok(()), |context| context.fault())
 }
 
+/// CU_EVENT_RECORD_EXTERNAL: a node of a capture instead of a mark in it.
+const RECORD_EXTERNAL: u32 = 1;
 /// CU_EVENT_INTERPROCESS.
 const INTERPROCESS: u32 = 4;

@@ -8,8 +8,10 @@ use flexdirect_wire::abi::*;
 
 use super::not_null;
 use crate::attributes::LIMITS;
+use crate::capture;
 use crate::context::{self, Context};
 use crate::function::{self, Function};
+use crate::graph::Action;
 use crate::launch::Prepared;
 use crate::raw::{self, Span};
 use crate::stream::{Body, Work};
@@ -119,6 +121,12 @@ fn launch(
         return Err(CuError::INVALID_HANDLE);
     }
     let parameters = parameters(&function, kernel_params, extra)?;
+    let how = (shape, is_cooperative);
+    let values = &parameters;
+    let action = || Action::kernel(&context, &function, how, values.clone());
+    if capture::take(&stream, action)? {
+        return Ok(());
+    }
     let work = prepare(&context, &function, shape, is_cooperative, parameters)?;
     context.submit(&stream, None, Work::Execute(Box::new(move || work())))
 }

@@ -7,6 +7,7 @@ use flexdirect_wire::abi::*;
 use super::not_null;
 use crate::arena::Purpose;
 use crate::attributes::{PITCH_ALIGNMENT, PITCH_MAX};
+use crate::capture;
 use crate::context::{self, Context};
 use crate::driver;
 use crate::managed;
@@ -27,6 +28,7 @@ pub(crate) fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> CuResult {
 pub(crate) fn cuMemAlloc_v2(dptr: Out<CuDevicePtr>, bytesize: usize) -> CuResult {
     let context = context::current()?;
     not_null(dptr)?;
+    capture::refuse_unsafe()?;
     dptr.write(allocate(&context, bytesize, Purpose::Application)?)
 }
 
@@ -64,6 +66,7 @@ pub(crate) fn cuMemAllocPitch_v2(
     if ![4, 8, 16].contains(&element_size_bytes) || width_in_bytes > PITCH_MAX {
         return Err(CuError::INVALID_VALUE);
     }
+    capture::refuse_unsafe()?;
     let row = width_in_bytes.next_multiple_of(PITCH_ALIGNMENT);
     let len = row.checked_mul(height).ok_or(CuError::OUT_OF_MEMORY)?;
     let address = allocate(&context, len, Purpose::Application)?;
@@ -77,6 +80,7 @@ pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
     if dptr.0 == 0 {
         return Ok(());
     }
+    capture::refuse_unsafe()?;
     let device = driver::device_of(dptr.0).ok_or(CuError::INVALID_VALUE)?;
     let found = device.arena.find(dptr.0);
     let found = found.filter(|found| found.address == dptr.0);
@@ -149,6 +153,7 @@ pub(crate) fn cuMemHostAlloc(pp: Out<*mut c_void>, bytesize: usize, flags: u32) 
     if bytesize == 0 || flags & !HOST_FLAGS != 0 {
         return Err(CuError::INVALID_VALUE);
     }
+    capture::refuse_unsafe()?;
     let about = PinnedRange {
         address: 0,
         len: bytesize as u64,
@@ -171,6 +176,7 @@ pub(crate) fn cuMemFreeHost(p: *mut c_void) -> CuResult {
     if found.is_none_or(|range| range.address != address || range.is_registered) {
         return Err(CuError::INVALID_VALUE);
     }
+    capture::refuse_unsafe()?;
     drain_all();
     if !driver::pinned().free(address) {
         return Err(CuError::INVALID_VALUE);

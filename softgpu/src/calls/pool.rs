@@ -7,6 +7,7 @@ use flexdirect_wire::abi::*;
 
 use super::memory::free_without_waiting;
 use super::not_null;
+use crate::capture;
 use crate::context;
 use crate::driver::{self, trace};
 use crate::mempool::{self, POOLS, Pool};
@@ -32,6 +33,8 @@ pub(crate) fn cuMemAllocFromPoolAsync(
 ) -> CuResult {
     let (context, stream) = context::stream(stream)?;
     not_null(dptr)?;
+    // Memory of graphs is not supported: better refused than allocated at once.
+    capture::refuse(&context, &stream)?;
     let pool = find(pool)?;
     if bytesize == 0 {
         return Err(CuError::INVALID_VALUE);
@@ -43,6 +46,7 @@ pub(crate) fn cuMemAllocFromPoolAsync(
 /// Frees when the stream gets there; from the call on the address is nobody's.
 pub(crate) fn cuMemFreeAsync(dptr: CuDevicePtr, stream: CuStream) -> CuResult {
     let (context, stream) = context::stream(stream)?;
+    capture::refuse(&context, &stream)?;
     let Some(pool) = mempool::owner(dptr.0) else {
         // Of cuMemAlloc: free at the stream's next synchronisation, which this is earlier than.
         let free = free_without_waiting(dptr)?;

@@ -6,6 +6,7 @@ use flexdirect_wire::abi::*;
 
 use super::context::PRIORITY_GREATEST;
 use super::not_null;
+use crate::capture;
 use crate::context::{self, Context, next_id};
 use crate::driver::{self, EVENTS, STREAMS};
 use crate::event::Moment;
@@ -44,6 +45,7 @@ pub(crate) fn cuStreamDestroy_v2(stream: CuStream) -> CuResult {
         context.check()?;
     }
     let removed = STREAMS.remove(stream.0).ok_or(CuError::INVALID_HANDLE)?;
+    capture::stream_destroyed(&removed);
     // What it has still to do is done; nobody waits for it here.
     removed.close();
     Ok(())
@@ -51,6 +53,7 @@ pub(crate) fn cuStreamDestroy_v2(stream: CuStream) -> CuResult {
 
 pub(crate) fn cuStreamQuery(stream: CuStream) -> CuResult {
     let (context, stream) = context::stream(stream)?;
+    capture::refuse(&context, &stream)?;
     if context.is_idle(&stream) {
         return context.synchronize_stream(&stream);
     }
@@ -67,6 +70,9 @@ pub(crate) fn cuStreamWaitEvent(stream: CuStream, event: CuEvent, flags: u32) ->
     let event = EVENTS.find(event.0).ok_or(CuError::INVALID_HANDLE)?;
     if flags > WAIT_EXTERNAL {
         return Err(CuError::INVALID_VALUE);
+    }
+    if capture::wait(&stream, &event, flags == WAIT_EXTERNAL)? {
+        return Ok(());
     }
     match event.latest() {
         Some(moment) if moment.reached().is_none() => {
@@ -170,69 +176,13 @@ fn named(ctx: CuContext) -> Result<Arc<Context>, CuError> {
     Ok(context)
 }
 
-// ------------------------------------------------------------------------------- capture: none
-
-pub(crate) fn cuThreadExchangeStreamCaptureMode(mode: InOut<CuStreamCaptureMode>) -> CuResult {
-    thread_local! {
-        static MODE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-    }
-    if mode.read()?.0 > CAPTURE_MODE_MAX {
-        return Err(CuError::INVALID_VALUE);
-    }
-    let before = MODE.get();
-    MODE.set(mode.replace(CuStreamCaptureMode(before))?.0);
-    Ok(())
-}
-
-pub(crate) fn cuStreamIsCapturing(
-    stream: CuStream,
-    capture_status: Out<CuStreamCaptureStatus>,
-) -> CuResult {
-    not_null(capture_status)?;
-    context::stream(stream)?;
-    capture_status.write(CuStreamCaptureStatus(0))
-}
-
-pub(crate) fn cuStreamGetCaptureInfo_v2(
-    stream: CuStream,
-    capture_status_out: Out<CuStreamCaptureStatus>,
-    id_out: OptOut<u64>,
-    _graph_out: *mut CuGraph,
-    _dependencies_out: *mut *const CuGraphNode,
-    _num_dependencies_out: *mut usize,
-) -> CuResult {
-    cuStreamIsCapturing(stream, capture_status_out)?;
-    id_out.write(0);
-    Ok(())
-}
-
-pub(crate) fn cuStreamGetCaptureInfo_v3(
-    stream: CuStream,
-    capture_status_out: Out<CuStreamCaptureStatus>,
-    id_out: OptOut<u64>,
-    graph_out: *mut CuGraph,
-    dependencies_out: *mut *const CuGraphNode,
-    _edge_data_out: *mut *const CuGraphEdgeData,
-    num_dependencies_out: *mut usize,
-) -> CuResult {
-    cuStreamGetCaptureInfo_v2(
-        stream,
-        capture_status_out,
-        id_out,
-        graph_out,
-        dependencies_out,
-        num_dependencies_out,
-    )
-}
-
 /// CUmemAttach_flags.
 const ATTACH_GLOBAL: u32 = 1;
 const ATTACH_HOST: u32 = 2;
 const ATTACH_SINGLE: u32 = 4;
-const CAPTURE_MODE_MAX: u32 = 2;
 /// CU_LAUNCH_ATTRIBUTE_PRIORITY.
 const PRIORITY_ATTRIBUTE: u32 = 8;
 /// CU_STREAM_NON_BLOCKING.
 const NON_BLOCKING: u32 = 1;
-/// CU_EVENT_WAIT_EXTERNAL, which means something in captures only.
+/// CU_EVENT_WAIT_EXTERNAL: a node of a capture instead of a dependency.
 const WAIT_EXTERNAL: u32 = 1;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use flexdirect_wire::abi::*;
 
 use crate::callback;
+use crate::capture;
 use crate::context;
+use crate::graph::Action;
 use crate::raw;
 use crate::stream::Work;
 use crate::values;
@@ -21,6 +23,14 @@ pub(crate) fn cuLaunchHostFunc(
         return Err(CuError::INVALID_VALUE);
     }
     let data = user_data.expose_provenance();
+    let user_data = data;
+    let params = CudaHostNodeParams {
+        function,
+        user_data,
+    };
+    if capture::take(&stream, || Action::host(params))? {
+        return Ok(());
+    }
     let work = move || {
         callback::host(function, data);
         Ok(())
@@ -62,6 +72,9 @@ fn operate(stream: CuStream, operations: &[CuStreamBatchMemOpParams], flags: u32
     let (context, stream) = context::stream(stream)?;
     if flags != 0 {
         return Err(CuError::INVALID_VALUE);
+    }
+    if capture::take(&stream, || Action::batch(&context, operations.to_vec()))? {
+        return Ok(());
     }
     let work = values::prepare(&context, operations)?;
     let work = Arc::clone(&work);

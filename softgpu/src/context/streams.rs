@@ -6,6 +6,7 @@ use std::time::Instant;
 use flexdirect_wire::abi::{CuResult, CuStream};
 
 use super::{Context, next_id};
+use crate::capture;
 use crate::event::Moment;
 use crate::mempool;
 use crate::raw::lock;
@@ -63,6 +64,7 @@ impl Context {
     /// # Errors
     /// Those of [`Stream::push`].
     pub(crate) fn submit(&self, stream: &Arc<Stream>, wait: Option<Wait>, work: Work) -> CuResult {
+        capture::refuse(self, stream)?;
         stream.wait_for_room();
         let mut streams = lock(&self.streams);
         let waits = streams.waits(stream, wait);
@@ -111,6 +113,7 @@ impl Context {
     /// # Errors
     /// Those of [`Stream::push`], and the fault that poisons the context by then.
     pub(crate) fn submit_and_wait(&self, stream: &Arc<Stream>, work: Work) -> CuResult {
+        capture::refuse(self, stream)?;
         let mut streams: MutexGuard<'_, Streams> = lock(&self.streams);
         let waits = streams.waits(stream, None);
         let claimed = waits.is_empty().then(|| stream.claim()).flatten();
@@ -138,6 +141,7 @@ impl Context {
     /// # Errors
     /// The fault that poisons the context by then.
     pub(crate) fn synchronize_stream(&self, stream: &Arc<Stream>) -> CuResult {
+        capture::refuse(self, stream)?;
         if !self.is_idle(stream) {
             if stream.kind == Kind::Legacy {
                 return self.submit_and_wait(stream, Work::Nothing);
@@ -154,6 +158,7 @@ impl Context {
     /// # Errors
     /// The fault that poisons the context by then.
     pub(crate) fn synchronize(&self) -> CuResult {
+        capture::refuse_context(self)?;
         self.drain();
         mempool::after_wait(self.device().ordinal);
         self.flush_prints();

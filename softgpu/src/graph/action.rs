@@ -9,10 +9,10 @@ use flexdirect_wire::abi::*;
 
 use super::Graph;
 use crate::callback;
+use crate::calls::copy::Place;
 use crate::calls::copy_rows::Transfer;
 use crate::calls::launch::prepare;
 use crate::context::Context;
-use crate::driver;
 use crate::event::Event;
 use crate::function::Function;
 use crate::raw::Span;
@@ -170,11 +170,12 @@ impl Action {
         let reach = rows
             .checked_mul(pitch)
             .and_then(|len| len.checked_add(width));
-        let device = driver::device_of(fill.target).ok_or(BAD)?;
-        let span = device.arena.span(fill.target, reach.ok_or(BAD)?);
-        let start = span.ok_or(BAD)?.address();
+        let place = Place::device(CuDevicePtr(fill.target), reach.ok_or(BAD)?)?;
+        let start = place.span().address();
+        let held = place.held();
         let pattern = fill.value.to_le_bytes()[..size].to_vec();
         let body = move || {
+            let _held = &held;
             for row in 0..=rows {
                 Span::new(start + (row * pitch) as u64, width).fill(&pattern);
             }

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use flexdirect_wire::abi::{CuError, CuGraphExec, CuGraphNode, CuResult};
+use flexdirect_wire::abi::{CuError, CuGraphEdgeData, CuGraphExec, CuGraphNode, CuResult};
 
 use super::run::Run;
 use super::{About, Action, Graph, UserReference};
+use crate::capture;
 use crate::context::{Context, next_id};
 use crate::driver::EXECS;
 use crate::event::Moment;
@@ -84,6 +85,12 @@ impl Exec {
                 context.check()?;
             }
         }
+        let child = || Ok(Action::of_graph(About::Child(plan.graph()?)));
+        if capture::take(stream, child)? {
+            return Ok(());
+        }
+        // What is refused is refused before events are recorded.
+        capture::refuse(context, stream)?;
         // Held throughout, so that launches are submitted in the order in which they wait.
         let mut last = lock(&self.last);
         let run = Run::new(plan);
@@ -270,6 +277,27 @@ impl Plan {
         };
         last.sort_unstable();
         Ok(last)
+    }
+
+    /// Its steps as a graph, for a node of another.
+    fn graph(&self) -> Result<Arc<Graph>, CuError> {
+        let graph = Graph::new(true);
+        let mut made: Vec<CuGraphNode> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let action = if step.is_enabled {
+                step.action.clone()
+            } else {
+                Action::of_graph(About::Empty)
+            };
+            let before = step.before.iter();
+            let before = before.map(|&step| (made[step], CuGraphEdgeData::default()));
+            let before: Vec<_> = before.collect();
+            made.push(graph.add(&before, action, CuGraphNode(0))?.handle);
+        }
+        for user in &self._users {
+            graph.hold(user.clone());
+        }
+        Ok(graph)
     }
 
     /// Most steps of one distance from the start.
