@@ -54,6 +54,7 @@ pub(crate) fn adopt(address: u64, len: u64, context: u64, device: usize, flags: 
     let window = Window {
         len,
         devices: EVERY_DEVICE & !bit(device),
+        readers: 0,
         keep: None,
     };
     windows::open(address, window);

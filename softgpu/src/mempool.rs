@@ -425,6 +425,7 @@ impl State {
             let window = Window {
                 len,
                 devices: self.devices,
+                readers: 0,
                 keep: None,
             };
             windows::open(address, window);

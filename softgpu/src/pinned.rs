@@ -87,6 +87,7 @@ impl Pinned {
         let window = Window {
             len,
             devices: EVERY_DEVICE,
+            readers: 0,
             keep: Some(range.clone()),
         };
         lock(&self.ranges).insert(address, range);
@@ -118,6 +119,7 @@ impl Pinned {
         let window = Window {
             len: about.len,
             devices: EVERY_DEVICE,
+            readers: 0,
             keep: None,
         };
         windows::open(about.address, window);

@@ -199,6 +199,7 @@ impl Piece {
         let window = Window {
             len: self.len,
             devices: access.0,
+            readers: access.1,
             keep: Some(self.clone()),
         };
         windows::open(self.address, window);

@@ -25,6 +25,8 @@ pub(crate) struct Window {
     pub(crate) len: u64,
     /// Devices whose kernels reach it though it is not in their arena.
     pub(crate) devices: Devices,
+    /// Those of them that may only read it.
+    pub(crate) readers: Devices,
     /// What keeps it mapped; without it, its owner waits before it unmaps.
     pub(crate) keep: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -94,11 +96,17 @@ pub(crate) fn snapshot(ordinal: usize, peers: Devices) -> Arc<Windows> {
     if let Some(known) = state.snapshots.get(&(ordinal, peers)) {
         return Arc::clone(known);
     }
-    let mut ranges = Vec::new();
+    let (mut ranges, mut only_read) = (Vec::new(), Vec::new());
     let mut keep = Vec::new();
     for (&address, window) in &state.by_address {
         if window.devices & bit(ordinal) != 0 {
-            ranges.push((address, window.len));
+            let is_reader = window.readers & bit(ordinal) != 0;
+            let kind = if is_reader {
+                &mut only_read
+            } else {
+                &mut ranges
+            };
+            kind.push((address, window.len));
             keep.extend(window.keep.clone());
         }
     }
@@ -107,7 +115,7 @@ pub(crate) fn snapshot(ordinal: usize, peers: Devices) -> Arc<Windows> {
             ranges.push((device.arena.address(), device.arena.capacity()));
         }
     }
-    let made = Arc::new(raw::windows(ranges, keep));
+    let made = Arc::new(raw::windows(ranges, only_read, keep));
     state.snapshots.insert((ordinal, peers), Arc::clone(&made));
     made
 }
@@ -123,6 +131,7 @@ mod tests {
         let window = |len| Window {
             len,
             devices: bit(3),
+            readers: 0,
             keep: None,
         };
         open(PLACE, window(100));
@@ -144,6 +153,7 @@ mod tests {
         let window = Window {
             len: 16,
             devices: bit(5),
+            readers: 0,
             keep: Some(memory.clone()),
         };
         open(PLACE + (1 << 30), window);

@@ -294,3 +294,71 @@ fn batches_copy_all_or_say_which_failed() {
         assert_eq!(legacy, (BAD, usize::MAX), "not the legacy stream");
     });
 }
+
+/// Loads a word and does what its number says: 0 only that, 1 a store, 2 an atomic operation, 3 a
+/// store of 16 bytes, 4 a store by a whole warp.
+const TOUCH: &str = "
+.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry touch(.param .u64 place, .param .u32 kind)
+{
+    .reg .u64 %rd<4>; .reg .u32 %r<8>; .reg .pred %p<5>;
+    ld.param.u64 %rd1, [place];
+    ld.param.u32 %r1, [kind];
+    ld.global.u32 %r2, [%rd1];
+    mov.u32 %r3, %tid.x;
+    mul.wide.u32 %rd2, %r3, 4;
+    add.u64 %rd3, %rd1, %rd2;
+    setp.eq.u32 %p1, %r1, 1;
+    setp.eq.u32 %p2, %r1, 2;
+    setp.eq.u32 %p3, %r1, 3;
+    setp.eq.u32 %p4, %r1, 4;
+    @%p1 st.global.u32 [%rd1], 1;
+    @%p2 atom.global.add.u32 %r4, [%rd1], 1;
+    @%p3 st.global.v4.u32 [%rd1], {%r3, %r3, %r3, %r3};
+    @%p4 st.global.u32 [%rd3], %r3;
+    ret;
+}
+";
+
+/// A reservation of three pieces, of which the middle one is mapped with these access flags, and
+/// what becomes of a kernel that touches it at an offset.
+fn touch(flags: u32, offset: u64, kind: u64) -> CuResult {
+    let place = reserve(3 * LEN);
+    let memory = create(LEN, 0).unwrap();
+    let middle = CuDevicePtr(place.0 + LEN as u64);
+    cuMemMap(middle, LEN, 0, memory, 0).unwrap();
+    allow(middle, LEN, 0, flags).unwrap();
+    let kernel = function(load(TOUCH).unwrap(), "touch").unwrap();
+    let block = if kind == 4 { 32 } else { 1 };
+    let parameters = [place.0 + offset, kind];
+    launch_shape(kernel, [1; 3], [block, 1, 1], 0, CuStream(0), &parameters)?;
+    cuCtxSynchronize()
+}
+
+macro_rules! touches { ($($name:ident: $flags:expr, $offset:expr, $kind:expr, $end:expr;)*) => { $(
+    #[test]
+    fn $name() {
+        alone(stringify!($name), &[], || {
+            start();
+            assert_eq!(touch($flags, $offset, $kind), $end);
+        });
+    }
+)* } }
+
+const ILLEGAL: CuResult = Err(CuError::ILLEGAL_ADDRESS);
+const MIDDLE: u64 = LEN as u64;
+
+touches! {
+    what_is_read_only_is_read: 1, MIDDLE, 0, Ok(());
+    what_is_read_only_is_not_stored_to: 1, MIDDLE, 1, ILLEGAL;
+    what_is_read_only_has_no_atomics: 1, MIDDLE, 2, ILLEGAL;
+    what_is_read_only_takes_no_vectors: 1, MIDDLE, 3, ILLEGAL;
+    what_is_read_only_takes_no_rows: 1, MIDDLE, 4, ILLEGAL;
+    what_is_open_is_stored_to: 3, MIDDLE, 1, Ok(());
+    what_is_open_takes_rows: 3, MIDDLE, 4, Ok(());
+    what_has_no_access_is_not_read: 0, MIDDLE, 0, ILLEGAL;
+    what_is_only_reserved_is_not_read: 3, 2 * MIDDLE, 0, ILLEGAL;
+    what_lies_before_a_mapping_is_not_read: 3, MIDDLE - 4, 0, ILLEGAL;
+}

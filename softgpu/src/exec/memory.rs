@@ -28,54 +28,83 @@ pub struct Memory {
 /// Ranges outside the arena that kernels may touch, too, and what keeps them mapped.
 #[derive(Debug, Default)]
 pub struct Windows {
-    /// First address and length of each, by address, none overlapping another.
-    ranges: Vec<(u64, u64)>,
+    /// What may be read: first address and length of each, by address, none overlapping another.
+    readable: Vec<(u64, u64)>,
+    /// What may be written as well.
+    writable: Vec<(u64, u64)>,
     _keep: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Windows {
-    /// The ranges (first address, length in bytes) in any order; what `keep` holds lives as long as
-    /// this. Neighbours become one range.
+    /// The ranges (first address, length in bytes) in any order, and those that kernels only read;
+    /// what `keep` holds lives as long as this. Neighbours become one range.
     ///
     /// # Safety
-    /// Each range must stay mapped, readable and writable as long as this value lives or until no
-    /// launch uses it, its provenance must be exposed, and everything else that touches it
-    /// meanwhile must do so by atomic, volatile or foreign accesses.
+    /// Each range must stay mapped, readable and (unless only read) writable as long as this value
+    /// lives or until no launch uses it, its provenance must be exposed, and everything else that
+    /// touches it meanwhile must do so by atomic, volatile or foreign accesses.
     #[must_use]
-    pub unsafe fn new(mut ranges: Vec<(u64, u64)>, keep: Vec<Arc<dyn Any + Send + Sync>>) -> Self {
-        ranges.retain(|&(address, length)| {
-            // What wraps, or is no address of a program, is no range.
-            length > 0 && address >= 4096 && length <= 1 << 47 && address <= (1 << 47) - length
-        });
-        ranges.sort_unstable();
-        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
-        for (address, length) in ranges {
-            match merged.last_mut() {
-                Some(last) if last.0 + last.1 >= address => {
-                    last.1 = last.1.max(address + length - last.0);
-                }
-                _ => merged.push((address, length)),
-            }
-        }
+    pub unsafe fn new(
+        ranges: Vec<(u64, u64)>,
+        only_read: Vec<(u64, u64)>,
+        keep: Vec<Arc<dyn Any + Send + Sync>>,
+    ) -> Self {
+        let writable = merged(ranges);
         Self {
-            ranges: merged,
+            readable: merged([writable.clone(), only_read].concat()),
+            writable,
             _keep: keep,
         }
     }
 
-    /// Index of the range that holds `size` bytes at `address`.
-    fn find(&self, address: u64, size: u64, hint: usize) -> Option<usize> {
-        let holds = |&(start, length): &(u64, u64)| {
-            let offset = address.wrapping_sub(start);
-            offset < length && length - offset >= size
+    /// The range that holds `size` bytes at `address`, and its index.
+    fn find(
+        &self,
+        address: u64,
+        size: u64,
+        access: Access,
+        hint: usize,
+    ) -> Option<(usize, (u64, u64))> {
+        let ranges = match access {
+            Access::Read => &self.readable,
+            Access::Write => &self.writable,
         };
-        if self.ranges.get(hint).is_some_and(holds) {
-            return Some(hint);
-        }
-        let after = self.ranges.partition_point(|range| range.0 <= address);
-        let index = after.checked_sub(1)?;
-        self.ranges.get(index).is_some_and(holds).then_some(index)
+        let within = |index: usize| {
+            let &(start, length) = ranges.get(index)?;
+            let offset = address.wrapping_sub(start);
+            (offset < length && length - offset >= size).then_some((index, (start, length)))
+        };
+        within(hint).or_else(|| {
+            let after = ranges.partition_point(|range| range.0 <= address);
+            within(after.checked_sub(1)?)
+        })
     }
+}
+
+/// Ranges in order, neighbours and what overlaps made one.
+fn merged(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    ranges.retain(|&(address, length)| {
+        // What wraps, or is no address of a program, is no range.
+        length > 0 && address >= 4096 && length <= 1 << 47 && address <= (1 << 47) - length
+    });
+    ranges.sort_unstable();
+    let mut merged: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
+    for (address, length) in ranges {
+        match merged.last_mut() {
+            Some(last) if last.0 + last.1 >= address => {
+                last.1 = last.1.max(address + length - last.0);
+            }
+            _ => merged.push((address, length)),
+        }
+    }
+    merged
+}
+
+/// What is done to memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
 }
 
 impl Clone for Memory {
@@ -125,7 +154,7 @@ impl Memory {
     /// The same with windows beside the arena.
     #[must_use]
     pub fn with_windows(mut self, windows: Arc<Windows>) -> Self {
-        self.windows = (!windows.ranges.is_empty()).then_some(windows);
+        self.windows = (!windows.readable.is_empty()).then_some(windows);
         self
     }
 
@@ -152,19 +181,19 @@ impl Memory {
     /// The window that holds `size` bytes at `address`.
     #[cold]
     #[inline(never)]
-    fn window(&self, address: u64, size: u64) -> Option<(u64, u64)> {
+    fn window(&self, address: u64, size: u64, access: Access) -> Option<(u64, u64)> {
         let windows = self.windows.as_ref()?;
         let hint = self.last.load(Ordering::Relaxed);
-        let index = windows.find(address, size, hint)?;
+        let (index, range) = windows.find(address, size, access, hint)?;
         if index != hint {
             self.last.store(index, Ordering::Relaxed);
         }
-        windows.ranges.get(index).copied()
+        Some(range)
     }
 
     #[inline(always)]
-    fn check(&self, address: u64, size: u64) -> Result<(), Bad> {
-        if !self.holds(address, size) && self.window(address, size).is_none() {
+    fn check(&self, address: u64, size: u64, access: Access) -> Result<(), Bad> {
+        if !self.holds(address, size) && self.window(address, size, access).is_none() {
             return Err(Bad::Address);
         }
         if address & (size - 1) == 0 {
@@ -177,7 +206,7 @@ impl Memory {
     /// Loads `size` (1, 2, 4 or 8) bytes.
     #[inline(always)]
     pub(super) fn load(&self, address: u64, size: u32) -> Result<u64, Bad> {
-        self.check(address, u64::from(size))?;
+        self.check(address, u64::from(size), Access::Read)?;
         // SAFETY: the range and the alignment have just been checked, see `Memory::new`.
         Ok(unsafe {
             match size {
@@ -193,7 +222,7 @@ impl Memory {
     /// Stores the low `size` (1, 2, 4 or 8) bytes of `value`.
     #[inline(always)]
     pub(super) fn store(&self, address: u64, size: u32, value: u64) -> Result<(), Bad> {
-        self.check(address, u64::from(size))?;
+        self.check(address, u64::from(size), Access::Write)?;
         // SAFETY: the range and the alignment have just been checked, see `Memory::new`.
         unsafe {
             match size {
@@ -215,7 +244,7 @@ impl Memory {
         size: u32,
         mut update: impl FnMut(u64) -> u64,
     ) -> Result<u64, Bad> {
-        self.check(address, u64::from(size))?;
+        self.check(address, u64::from(size), Access::Write)?;
         let order = (Ordering::SeqCst, Ordering::SeqCst);
         // SAFETY: the range and the alignment have just been checked, see `Memory::new`.
         let old = unsafe {
@@ -240,7 +269,7 @@ impl Memory {
     /// else.
     #[inline(always)]
     pub(super) fn load_words(&self, addresses: &[u64; LANES], into: &mut [u32; LANES]) -> bool {
-        if !self.all_good(addresses, 4) {
+        if !self.all_good(addresses, 4, Access::Read) {
             return false;
         }
         for (value, &address) in into.iter_mut().zip(addresses) {
@@ -253,7 +282,7 @@ impl Memory {
     /// Stores 32 words, one per lane, if every lane's address is good; false (nothing stored) else.
     #[inline(always)]
     pub(super) fn store_words(&self, addresses: &[u64; LANES], values: &[u32; LANES]) -> bool {
-        if !self.all_good(addresses, 4) {
+        if !self.all_good(addresses, 4, Access::Write) {
             return false;
         }
         for (&value, &address) in values.iter().zip(addresses) {
@@ -264,15 +293,16 @@ impl Memory {
     }
 
     #[inline(always)]
-    fn all_good(&self, addresses: &[u64; LANES], size: u64) -> bool {
-        all_within(self.base, self.length, addresses, size) || self.all_windowed(addresses, size)
+    fn all_good(&self, addresses: &[u64; LANES], size: u64, access: Access) -> bool {
+        all_within(self.base, self.length, addresses, size)
+            || self.all_windowed(addresses, size, access)
     }
 
     /// Whether all lie in the window of the first.
     #[cold]
     #[inline(never)]
-    fn all_windowed(&self, addresses: &[u64; LANES], size: u64) -> bool {
-        let window = self.window(addresses[0], size);
+    fn all_windowed(&self, addresses: &[u64; LANES], size: u64, access: Access) -> bool {
+        let window = self.window(addresses[0], size, access);
         window.is_some_and(|(start, length)| all_within(start, length, addresses, size))
     }
 }
@@ -371,7 +401,7 @@ mod tests {
         let (first, second) = (range(&mut near), range(&mut far));
         let beyond = (u64::MAX - 7, 8);
         // SAFETY: the arrays outlive the launch-less use here and nothing else touches them.
-        let windows = unsafe { Windows::new(vec![second, first, beyond], Vec::new()) };
+        let windows = unsafe { Windows::new(vec![second, first, beyond], Vec::new(), Vec::new()) };
         let memory = arena(&mut words).with_windows(Arc::new(windows));
         for start in [first.0, second.0, first.0, memory.base()] {
             assert_eq!(memory.store(start + 8, 8, start), Ok(()));
@@ -403,9 +433,34 @@ mod tests {
     fn neighbouring_windows_are_one() {
         let ranges = vec![(8192, 4096), (4096, 4096), (20480, 4096), (0, 4), (5, 0)];
         // SAFETY: only looked up in.
-        let windows = unsafe { Windows::new(ranges, Vec::new()) };
-        assert_eq!(windows.ranges, [(4096, 8192), (20480, 4096)]);
-        assert_eq!(windows.find(8190, 4, 7), Some(0));
-        assert_eq!(windows.find(12286, 4, 0), None);
+        let windows = unsafe { Windows::new(ranges, Vec::new(), Vec::new()) };
+        assert_eq!(windows.writable, [(4096, 8192), (20480, 4096)]);
+        assert_eq!(windows.readable, windows.writable);
+        let find = |address, hint| windows.find(address, 4, Access::Write, hint);
+        assert_eq!(find(8190, 7), Some((0, (4096, 8192))));
+        assert_eq!(find(12286, 0), None);
+    }
+
+    #[test]
+    fn what_is_only_read_is_not_written() {
+        let (mut words, mut others) = ([1u64; 4], [7u64; 32]);
+        let start = others.as_mut_ptr().expose_provenance() as u64;
+        // SAFETY: the array outlives the launch-less use here and nothing else touches it.
+        let windows =
+            unsafe { Windows::new(vec![(start, 128)], vec![(start + 128, 128)], Vec::new()) };
+        let memory = arena(&mut words).with_windows(Arc::new(windows));
+        for (offset, may) in [(0, Ok(())), (120, Ok(())), (128, Err(Bad::Address))] {
+            assert_eq!(memory.load(start + offset, 8), Ok(7));
+            assert_eq!(memory.store(start + offset, 8, 7), may);
+            assert_eq!(memory.update(start + offset, 8, |old| old).map(drop), may);
+        }
+        let row = |first| std::array::from_fn(|lane| first + 4 * lane as u64);
+        let mut values = [0; LANES];
+        assert!(
+            memory.load_words(&row(start + 64), &mut values),
+            "over the edge"
+        );
+        assert!(memory.store_words(&row(start), &values));
+        assert!(!memory.store_words(&row(start + 4), &values));
     }
 }

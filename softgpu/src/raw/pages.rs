@@ -12,16 +12,21 @@ use std::sync::{Arc, Mutex};
 use super::lock;
 use crate::exec::Windows;
 
-/// Windows of ranges that the driver keeps mapped while kernels can use them.
-pub(crate) fn windows(ranges: Vec<(u64, u64)>, keep: Vec<Arc<dyn Any + Send + Sync>>) -> Windows {
-    for &(address, _) in &ranges {
+/// Windows of ranges that the driver keeps mapped while kernels can use them, and of those that
+/// kernels only read.
+pub(crate) fn windows(
+    ranges: Vec<(u64, u64)>,
+    only_read: Vec<(u64, u64)>,
+    keep: Vec<Arc<dyn Any + Send + Sync>>,
+) -> Windows {
+    for &(address, _) in ranges.iter().chain(&only_read) {
         let start = usize::try_from(address).unwrap_or(0);
         // Registered memory is the application's: from now on reached by number.
         let _ = std::ptr::with_exposed_provenance::<u8>(start);
     }
     // SAFETY: `keep` holds what may go by itself; of the rest, its owner takes the window away and
     // waits for all work before it is unmapped. All of it is touched by copies of the C library.
-    unsafe { Windows::new(ranges, keep) }
+    unsafe { Windows::new(ranges, only_read, keep) }
 }
 
 /// Whether every page of a range is mapped, readable and writable.
