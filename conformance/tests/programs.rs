@@ -60,6 +60,8 @@ macro_rules! natively { ($($name:ident)*) => { $(
 
 natively! {
     default_streams
+    mapped
+    pools
     // A launch after the context has ended is still taken by the client: the next wait says so.
     sticky
     textures
@@ -120,6 +122,15 @@ fn two_devices_are_two() {
         "{refused:?}"
     );
     assert_eq!(refused.stdout, b"", "a refused run starts nothing");
+}
+
+#[test]
+fn devices_are_peers() {
+    let world = World::new(DEVICE_MIB / 2).devices(2);
+    let outcome = world.native(&program("multi_device"), &[]).finish(PATIENCE);
+    assert_eq!(outcome.ended, Ended::Exited(0), "{outcome:?}");
+    let expected = "not enabled: cudaErrorIllegalAddress\n";
+    assert!(outcome.text().ends_with(expected), "{outcome:?}");
 }
 
 fn compare_local(name: &str, arguments: &[&str]) {
