@@ -59,6 +59,8 @@ macro_rules! natively { ($($name:ident)*) => { $(
 )* } }
 
 natively! {
+    callbacks
+    graphs
     default_streams
     mapped
     pools
