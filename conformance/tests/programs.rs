@@ -42,6 +42,7 @@ same_everywhere! {
     priorities
     saxpy
     separate
+    sticky
     streams_events
     templates
     threads
@@ -64,8 +65,6 @@ natively! {
     default_streams
     mapped
     pools
-    // A launch after the context has ended is still taken by the client: the next wait says so.
-    sticky
     textures
 }
 

@@ -217,6 +217,7 @@ impl Process {
     /// Forgets all objects of a context that is gone; its pinned memory goes back. What a runtime
     /// has left with it is still to be run, with no lock held: `tables::context_destroyed`.
     pub(crate) fn forget(&self, context: u64) {
+        self.session.forget_context(context);
         self.streams.remove_all(|stream| stream.context == context);
         self.events.remove_all(|event| event.context == context);
         self.modules

@@ -13,6 +13,7 @@ mod connect;
 mod landing;
 mod progress;
 mod slab;
+mod sticky;
 mod submit;
 mod waiter;
 
@@ -23,7 +24,8 @@ use std::time::Instant;
 
 use flexdirect_transport::{Error, Link, Span};
 use flexdirect_wire::abi::{CuError, CuResult};
-use flexdirect_wire::call::Op;
+use flexdirect_wire::body;
+use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::control::Snapshot;
 use flexdirect_wire::limits::CHUNK_LEN;
 use flexdirect_wire::record::{Reader, RecordHeader, WireError, flags};
@@ -36,6 +38,7 @@ pub(crate) use waiter::Waiter;
 
 use landing::Landings;
 use slab::Slab;
+use sticky::Sticky;
 use submit::Submit;
 
 /// One client process's connection to its worker.
@@ -56,6 +59,7 @@ pub(crate) struct Session {
     /// their positions.
     staging: Mutex<()>,
     landings: Mutex<Landings>,
+    sticky: Sticky,
     succeeded: AtomicBool,
     dead: OnceLock<()>,
     /// This end has ended it on purpose: its death is no news.
@@ -143,6 +147,7 @@ impl Session {
             slab: Slab::new(snapshot.slab_len),
             staging: Mutex::default(),
             landings: Mutex::default(),
+            sticky: Sticky::default(),
             succeeded: AtomicBool::new(false),
             dead: OnceLock::new(),
             is_closed: AtomicBool::new(false),
@@ -154,8 +159,12 @@ impl Session {
     /// Submits a posted record: returns once it has its place in the order.
     ///
     /// # Errors
-    /// The code of a dead session; `INVALID_VALUE` for a body that is too long.
+    /// The code of a dead session, or of a context that has ended; `INVALID_VALUE` for a body that
+    /// is too long.
     pub(crate) fn post(&self, issue: Issue, body: &[u8]) -> CuResult {
+        if !GIVES_BACK.contains(&issue.op) {
+            self.check_context(issue.context)?;
+        }
         self.submit(issue, body, None)
     }
 
@@ -189,7 +198,25 @@ impl Session {
         if reply.is_err() {
             self.landings().give_up(landing);
         }
-        reply
+        let mut reply = reply?;
+        self.sticky.learn(issue.context, reply.status);
+        if self.sticky.is_known(reply.deferred) {
+            reply.deferred = 0;
+        }
+        Ok(reply)
+    }
+
+    /// Whether work may be given to a context, as far as replies have told.
+    ///
+    /// # Errors
+    /// The code that ended it.
+    pub(crate) fn check_context(&self, context: u64) -> CuResult {
+        self.sticky.check(context)
+    }
+
+    /// A context is gone, and with it what ended it.
+    pub(crate) fn forget_context(&self, context: u64) {
+        self.sticky.forget(context);
     }
 
     /// Puts one piece of at most [`CHUNK_LEN`] bytes into the worker's slab and returns its
@@ -320,6 +347,14 @@ impl Session {
         self.code()
     }
 }
+
+/// Posted records that go out whatever has become of their context: the worker has to let go of
+/// what they name, or an awaited call that follows them tells.
+const GIVES_BACK: [Op; 3] = [
+    op::cuStreamDestroy_v2,
+    op::cuEventDestroy_v2,
+    body::session::IMAGE_PIECE,
+];
 
 /// The state of another thread that panicked is whole: nothing here panics between two changes.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

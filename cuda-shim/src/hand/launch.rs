@@ -92,6 +92,7 @@ fn launch(
     attributes: &Attributes,
 ) -> CuResult {
     let here = here()?;
+    here.process.session.check_context(here.context.handle)?;
     let function = here
         .process
         .functions

@@ -96,7 +96,9 @@ fn allocate(here: &Here, op: Op, mut ask: Alloc) -> Result<Allocated, CuError> {
 }
 
 pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
-    let process = here()?.process;
+    let here = here()?;
+    let process = here.process;
+    process.session.check_context(here.context.handle)?;
     if dptr.0 == 0 {
         return Ok(());
     }

@@ -158,6 +158,7 @@ fn create(here: &Here, flags: u32, priority: i32) -> Result<u64, CuError> {
 pub(crate) fn cuStreamDestroy_v2(stream: CuStream) -> CuResult {
     let process = process()?;
     let target = Target::of(process, stream)?;
+    process.session.check_context(target.context)?;
     process
         .streams
         .remove(stream.0)
