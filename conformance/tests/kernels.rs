@@ -38,6 +38,7 @@ kernels! {
         bitonic
         block_reduce
         control_flow
+        coop_groups
         conv2d
         device_calls
         gelu
@@ -51,6 +52,7 @@ kernels! {
         matmul_tiled
         matmul_wmma
         nbody
+        printf_assert
         rng_mc
         saxpy
         scan
@@ -62,10 +64,7 @@ kernels! {
         warp_reduce
     }
     natively {
-        // Cooperative launches and arrays are not forwarded yet, nor does what a kernel prints come
-        // back to the client.
-        coop_groups
-        printf_assert
+        // Arrays are not forwarded yet.
         textures
     }
 }

@@ -18,6 +18,7 @@ mod stream;
 )]
 mod tables;
 
+pub(crate) use crate::hand::cuLaunchCooperativeKernel;
 pub(crate) use context::*;
 pub(crate) use device::*;
 pub(crate) use files::*;

@@ -11,6 +11,8 @@
 mod connect;
 #[expect(unsafe_code, reason = "promises the link memory to write bulk to")]
 mod landing;
+#[expect(unsafe_code, reason = "writes to the C library's standard output")]
+mod output;
 mod progress;
 mod slab;
 mod sticky;
@@ -37,6 +39,7 @@ pub(crate) use landing::Landing;
 pub(crate) use waiter::Waiter;
 
 use landing::Landings;
+use output::Output;
 use slab::Slab;
 use sticky::Sticky;
 use submit::Submit;
@@ -59,6 +62,7 @@ pub(crate) struct Session {
     /// their positions.
     staging: Mutex<()>,
     landings: Mutex<Landings>,
+    output: Output,
     sticky: Sticky,
     succeeded: AtomicBool,
     dead: OnceLock<()>,
@@ -147,6 +151,7 @@ impl Session {
             slab: Slab::new(snapshot.slab_len),
             staging: Mutex::default(),
             landings: Mutex::default(),
+            output: Output::default(),
             sticky: Sticky::default(),
             succeeded: AtomicBool::new(false),
             dead: OnceLock::new(),
@@ -198,6 +203,7 @@ impl Session {
         if reply.is_err() {
             self.landings().give_up(landing);
         }
+        self.output.print();
         let mut reply = reply?;
         self.sticky.learn(issue.context, reply.status);
         if self.sticky.is_known(reply.deferred) {

@@ -10,6 +10,7 @@ mod dispatch;
 pub mod driver;
 mod hand;
 pub mod lease;
+mod output;
 pub mod quota;
 pub mod scheduler;
 pub mod session;

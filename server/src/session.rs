@@ -64,6 +64,7 @@ pub fn serve(
     };
     let own = Arc::clone(&session);
     session.spawn("dispatcher", move || intake::run(&own));
+    crate::output::watch(&session);
     let mut sink = SideSink { session: &session };
     let death = loop {
         if let Err(error) = session.link.receive(Lanes::Side, &mut sink) {

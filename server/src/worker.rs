@@ -77,6 +77,11 @@ pub fn serve(path: &Path) -> Result<(), WorkerError> {
     let main = TcpStream::from(main);
     let quota = Arc::new(RemoteQuota::new(Arc::clone(&channel)));
     let side = listen(&channel, &quota)?;
+    // The driver finds it as its process's: see there.
+    crate::output::take().map_err(|error| WorkerError::Host {
+        what: "no pipe for what kernels print",
+        error,
+    })?;
     match engine::open(path, &start) {
         Ok((driver, snapshot)) => {
             let greeted = greet(&main, &side, snapshot);

@@ -1071,11 +1071,11 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         extra: *mut *mut c_void,
     ) since 11060 twin cuLaunchKernelEx_ptsz 11060, by hand;
     /// Launches a kernel whose blocks can wait for one another.
-    0x0910 soft never fn cuLaunchCooperativeKernel(
+    0x0910 local never fn cuLaunchCooperativeKernel(
         f: CuFunction, grid_dim_x: u32, grid_dim_y: u32, grid_dim_z: u32, block_dim_x: u32,
         block_dim_y: u32, block_dim_z: u32, shared_mem_bytes: u32, stream: CuStream,
         kernel_params: *mut *mut c_void,
-    ) since 9000 twin cuLaunchCooperativeKernel_ptsz 9000;
+    ) since 9000 twin cuLaunchCooperativeKernel_ptsz 9000, by hand;
     /// Calls a host function in stream order.
     0x0918 soft never fn cuLaunchHostFunc(
         stream: CuStream, fn: CuHostFn, user_data: *mut c_void,

@@ -61,7 +61,7 @@ pub struct ReplyHeader {
     pub executed: u64,
     /// `CUresult` of an earlier posted call of this thread that has not been told yet, or 0.
     pub deferred: u32,
-    /// Reserved, zero.
+    /// Any of [`reply_flags`].
     pub flags: u32,
 }
 
@@ -76,6 +76,15 @@ pub mod flags {
     pub const AWAITED: u16 = 1;
     /// All that are defined; others are refused.
     pub const ALL: u16 = AWAITED;
+}
+
+/// Flags of a reply.
+pub mod reply_flags {
+    /// No reply to a record: the body is text, with its length, that kernels have printed to the
+    /// server's standard output. The sequence is 0.
+    pub const OUTPUT: u32 = 1;
+    /// All that are defined; others are refused.
+    pub const ALL: u32 = OUTPUT;
 }
 
 /// Bytes that are no record: ends the session.
@@ -171,7 +180,7 @@ pub fn split_record<'a>(batch: &mut &'a [u8]) -> Result<Record<'a>, WireError> {
 /// As [`split_record`].
 pub fn split_reply<'a>(batch: &mut &'a [u8]) -> Result<Reply<'a>, WireError> {
     let (header, body) = split::<ReplyHeader>(batch, "reply", |header| header.len)?;
-    if header.flags != 0 {
+    if header.flags & !reply_flags::ALL != 0 {
         return Err(WireError::Reserved {
             what: "reply",
             bits: u64::from(header.flags),

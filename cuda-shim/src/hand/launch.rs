@@ -59,6 +59,33 @@ pub(crate) fn cuLaunchKernel(
     )
 }
 
+/// Crosses as a launch with the attribute that says so, and is awaited: whether its blocks fit the
+/// device all at once the driver knows.
+#[expect(clippy::too_many_arguments, reason = "the call has as many")]
+pub(crate) fn cuLaunchCooperativeKernel(
+    f: CuFunction,
+    grid_dim_x: u32,
+    grid_dim_y: u32,
+    grid_dim_z: u32,
+    block_dim_x: u32,
+    block_dim_y: u32,
+    block_dim_z: u32,
+    shared_mem_bytes: u32,
+    stream: CuStream,
+    kernel_params: *mut *mut c_void,
+) -> CuResult {
+    let shape = Shape {
+        grid: [grid_dim_x, grid_dim_y, grid_dim_z],
+        block: [block_dim_x, block_dim_y, block_dim_z],
+        shared_len: shared_mem_bytes,
+    };
+    let given = Given {
+        kernel_params,
+        extra: std::ptr::null_mut(),
+    };
+    launch(f, shape, stream, given, &Attributes::cooperative())
+}
+
 pub(crate) fn cuLaunchKernelEx(
     config: *const CuLaunchConfig,
     f: CuFunction,
@@ -234,6 +261,19 @@ impl Default for Attributes {
 }
 
 impl Attributes {
+    /// Those of a cooperative launch.
+    fn cooperative() -> Self {
+        let attribute = LaunchAttribute {
+            id: COOPERATIVE,
+            reserved: 0,
+            value: [1, 0, 0, 0, 0, 0, 0, 0],
+        };
+        Self {
+            list: vec![attribute],
+            is_provable: false,
+        }
+    }
+
     fn read(config: &CuLaunchConfig) -> Result<Self, CuError> {
         let mut attributes = Self::default();
         if config.num_attrs > ATTRIBUTES_MAX {
@@ -251,7 +291,8 @@ impl Attributes {
             IGNORE => return Ok(()),
             // Off is what a launch without it is; on is absent.
             COOPERATIVE | DEVICE_UPDATABLE if low == 0 => return Ok(()),
-            CLUSTER_DIMENSION
+            COOPERATIVE
+            | CLUSTER_DIMENSION
             | CLUSTER_SCHEDULING
             | PREFERRED_CLUSTER_DIMENSION
             | ACCESS_POLICY_WINDOW

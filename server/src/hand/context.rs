@@ -152,6 +152,8 @@ fn synchronize(call: &mut Call<'_>, context: Current) -> Result<Step, Stop> {
     if is_current && session.landings.is_empty() {
         let busy = session.tables().busy(&session.driver, context.name)?;
         if busy.is_empty() {
+            // Waits for nothing, and prints what kernels have left.
+            session.driver.synchronize_context()?;
             return Ok(Step::Done);
         }
     }

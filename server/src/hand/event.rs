@@ -87,6 +87,8 @@ pub(crate) fn cuEventSynchronize(call: &mut Call<'_>) -> Result<Step, Stop> {
     let event = named(call)?;
     let session = call.session;
     if spin(session, || session.driver.query_event(event))? == Progress::Done {
+        // Waits for nothing, and prints what kernels have left.
+        session.driver.synchronize_event(event)?;
         return settled(call);
     }
     Call::later(move |desk| {

@@ -82,6 +82,8 @@ pub(crate) fn cuStreamSynchronize(call: &mut Call<'_>) -> Result<Step, Stop> {
     let mark = tables.mark(queue);
     drop(tables);
     if spin(session, || session.driver.query_stream(queue.driver))? == Progress::Done {
+        // Waits for nothing, and prints what kernels have left.
+        session.driver.synchronize_stream(queue.driver)?;
         session.tables().done(mark);
         return settled(call);
     }

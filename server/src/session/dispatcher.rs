@@ -4,14 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use flexdirect_wire::body;
-use flexdirect_wire::call::{Op, op};
+use flexdirect_wire::call::{Blocks, Call, Op, op};
 use flexdirect_wire::record::{Reader, Record, RecordHeader};
 use flexdirect_wire::{CuError, CuResult, ShadowHandle, abi};
 
 use super::outbox::Answer;
 use super::pool::Pool;
 use super::{Fault, Seat, Session};
-use crate::dispatch::{self, Call, Desk, Job, Step, Stop};
+use crate::dispatch::{self, Desk, Job, Step, Stop};
 
 /// Executes the records of one device in order.
 pub(super) struct Dispatcher {
@@ -77,7 +77,7 @@ impl Dispatcher {
         };
         let name = ShadowHandle(record.header.context);
         let context = self.seat.enter(&self.session, name)?;
-        let mut call = Call {
+        let mut call = dispatch::Call {
             session: &self.session,
             seat: &mut self.seat,
             context,
@@ -133,6 +133,10 @@ fn finish(
     body: &[u8],
 ) {
     if is_awaited {
+        let may_wait = |call: &Call| call.blocks == Blocks::Maybe;
+        if Op(header.op).call().is_some_and(may_wait) {
+            crate::output::tell(session);
+        }
         let body = if result.is_ok() { body } else { &[] };
         let answer = Answer {
             sequence: header.sequence,
