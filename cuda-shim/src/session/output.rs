@@ -48,7 +48,7 @@ impl Output {
 /// Writes to the C library's standard output, in order with what the program prints.
 fn write(text: &[u8]) {
     for line in text.split_inclusive(|&byte| byte == b'\n') {
-        // SAFETY: the stream is the C library's own, which locks it; the line is as long as it says.
+        // SAFETY: the stream is the C library's own, which locks it; the line has that length.
         unsafe { libc::fwrite(line.as_ptr().cast(), 1, line.len(), stdout) };
     }
 }

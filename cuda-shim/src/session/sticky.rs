@@ -1,4 +1,4 @@
-//! Contexts that a fault has ended: what the worker has said of them, for the calls that do not ask.
+//! Contexts that a fault has ended: what the worker said of them, for calls that do not ask.
 //!
 //! The driver repeats such an error at every call until the context is gone. An awaited call hears
 //! it from the driver; a posted one would be taken here without a word.
