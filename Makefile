@@ -33,7 +33,7 @@ KERNELS_FOLDER ?= target/conformance/kernels
 KERNELS_BUILT := $(addprefix $(KERNELS_FOLDER)/,$(KERNELS))
 
 .PHONY: help build stage toolchain programs kernels kernels-matrix test \
-        check bench fuzz-smoke check-abi demo install clean
+        check bench fuzz-smoke ptx-long check-abi demo install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -118,6 +118,10 @@ bench: ## measure remote against native, interleaved
 
 fuzz-smoke: ## every fuzz target for FUZZ_SECONDS (10), where there is a nightly compiler
 	@.ci/fuzz-smoke
+
+ptx-long: ## instructions on a hundred times as many operands (PTX_SEED=n: other ones)
+	PTX_LONG=1 cargo test -p softgpu --test ptx_ieee --test ptx_integer --test ptx_bits \
+	    --test ptx_convert --test ptx_convert_small
 
 check-abi: ## compare the table of calls with NVIDIA's newest cuda.h
 	@[ -x stage/bin/flexdirect ] || $(MAKE) build

@@ -13,7 +13,9 @@
     reason = "test code"
 )]
 
+pub mod convert;
 pub mod images;
+pub mod integer;
 pub mod lanes;
 pub mod table;
 
