@@ -40,6 +40,7 @@ same_everywhere! {
     occupancy
     per_thread
     priorities
+    rows
     saxpy
     separate
     sticky

@@ -23,6 +23,11 @@ mod memset;
     reason = "copies an image from behind the application's pointer"
 )]
 mod module;
+#[expect(
+    unsafe_code,
+    reason = "reads and writes the memory that the application copies"
+)]
+mod rows;
 mod stream;
 
 use flexdirect_wire::abi::{CuError, CuResult};
@@ -44,6 +49,7 @@ pub(crate) use launch::*;
 pub(crate) use memory::*;
 pub(crate) use memset::*;
 pub(crate) use module::*;
+pub(crate) use rows::*;
 pub(crate) use stream::*;
 
 /// A call that is derived from its arguments. A context is sent if there is one: whether the call

@@ -11,6 +11,7 @@ mod function;
 mod pinned;
 mod pointer;
 mod procs;
+mod rows;
 mod stream;
 #[expect(
     unsafe_code,
@@ -26,5 +27,6 @@ pub(crate) use function::*;
 pub(crate) use pinned::*;
 pub(crate) use pointer::*;
 pub(crate) use procs::*;
+pub(crate) use rows::*;
 pub(crate) use stream::*;
 pub(crate) use tables::cuGetExportTable;

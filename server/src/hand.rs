@@ -21,6 +21,11 @@ mod launch;
 mod memory;
 #[expect(unsafe_code, reason = "calls the driver with pointers to images")]
 mod module;
+#[expect(
+    unsafe_code,
+    reason = "calls the driver with pointers to shadow memory"
+)]
+mod rows;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod stream;
 
@@ -32,4 +37,5 @@ pub(crate) use image::image_piece;
 pub(crate) use launch::*;
 pub(crate) use memory::*;
 pub(crate) use module::*;
+pub(crate) use rows::*;
 pub(crate) use stream::*;

@@ -76,6 +76,50 @@ bodies! {
         is_async: u32,
     }
 
+    /// One end of a [`RowsCopy`]: its rows as they lie in memory.
+    RowsEnd = 56 {
+        /// One of [`rows`](mod@rows).
+        kind: u32,
+        /// Reserved, zero.
+        reserved: u32,
+        /// Address of the first byte, or the array; 0 for client memory.
+        place: u64,
+        /// First byte of a row of an array; 0 for other ends, as are the next two.
+        x: u64,
+        /// First row of an array.
+        y: u64,
+        /// First slice of an array.
+        z: u64,
+        /// Bytes from row to row of device memory.
+        pitch: u64,
+        /// Rows from slice to slice of device memory.
+        height: u64,
+    }
+
+    /// A copy of slices of rows, of which at most one side is client memory. There the rows lie one
+    /// behind the other, [`CHUNK_LEN`](crate::limits::CHUNK_LEN) bytes at most in all, and travel
+    /// as those of a [`HostCopy`] do.
+    RowsCopy = 160 {
+        /// Where the rows go.
+        target: RowsEnd,
+        /// Where the rows come from.
+        source: RowsEnd,
+        /// Bytes of a row.
+        width: u64,
+        /// Rows of a slice.
+        height: u64,
+        /// Slices.
+        depth: u64,
+        /// Stream: 0 for the default stream of a synchronous copy.
+        stream: u64,
+        /// Slab position or region of the landing.
+        position: u64,
+        /// Whether the bytes travel in the record or reply.
+        inline: u32,
+        /// Whether the call is the asynchronous one.
+        is_async: u32,
+    }
+
     /// `cuLaunchKernel`; followed by the packed parameters, with their length.
     Launch = 64 {
         /// Function or kernel.
@@ -212,6 +256,16 @@ bodies! {
         /// Third argument.
         c: u64,
     }
+}
+
+/// What an end of a [`RowsCopy`] is.
+pub mod rows {
+    /// Client memory.
+    pub const CLIENT: u32 = 1;
+    /// Device memory.
+    pub const DEVICE: u32 = 2;
+    /// An array.
+    pub const ARRAY: u32 = 3;
 }
 
 /// Kinds of side messages.

@@ -384,10 +384,10 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize,
     ) since 4000 twin cuMemcpy_ptds 7000, by hand;
     /// Copies between contexts.
-    0x0380 soft never fn cuMemcpyPeer(
+    0x0380 local never fn cuMemcpyPeer(
         dst_device: CuDevicePtr, dst_context: CuContext, src_device: CuDevicePtr,
         src_context: CuContext, byte_count: usize,
-    ) since 4000 twin cuMemcpyPeer_ptds 7000;
+    ) since 4000 twin cuMemcpyPeer_ptds 7000, by hand;
     /// Copies host memory to the device. The bulk path chooses the route.
     0x0388 posted never fn cuMemcpyHtoD_v2(
         dst_device: CuDevicePtr, src_host: InBytes, byte_count: usize,
@@ -422,30 +422,30 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         byte_count: usize,
     ) since 3020 twin cuMemcpyAtoA_v2_ptds 7000;
     /// Copies rows.
-    0x03c8 soft never fn cuMemcpy2D_v2(
+    0x03c8 local never fn cuMemcpy2D_v2(
         copy: *const CudaMemcpy2d,
-    ) since 3020 twin cuMemcpy2D_v2_ptds 7000;
+    ) since 3020 twin cuMemcpy2D_v2_ptds 7000, by hand;
     /// Copies rows with any pitch.
-    0x03d0 soft never fn cuMemcpy2DUnaligned_v2(
+    0x03d0 local never fn cuMemcpy2DUnaligned_v2(
         copy: *const CudaMemcpy2d,
-    ) since 3020 twin cuMemcpy2DUnaligned_v2_ptds 7000;
+    ) since 3020 twin cuMemcpy2DUnaligned_v2_ptds 7000, by hand;
     /// Copies slices of rows.
-    0x03d8 soft never fn cuMemcpy3D_v2(
+    0x03d8 awaited maybe fn cuMemcpy3D_v2(
         copy: *const CudaMemcpy3d,
-    ) since 3020 twin cuMemcpy3D_v2_ptds 7000;
+    ) since 3020 twin cuMemcpy3D_v2_ptds 7000, by hand;
     /// Copies slices of rows between contexts.
-    0x03e0 soft never fn cuMemcpy3DPeer(
+    0x03e0 local never fn cuMemcpy3DPeer(
         copy: *const CudaMemcpy3dPeer,
-    ) since 4000 twin cuMemcpy3DPeer_ptds 7000;
+    ) since 4000 twin cuMemcpy3DPeer_ptds 7000, by hand;
     /// Copies between any two addresses; becomes the call that fits them.
     0x03e8 local never fn cuMemcpyAsync(
         dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize, stream: CuStream,
     ) since 4000 twin cuMemcpyAsync_ptsz 7000, by hand;
     /// Copies between contexts in stream order.
-    0x03f0 soft never fn cuMemcpyPeerAsync(
+    0x03f0 local never fn cuMemcpyPeerAsync(
         dst_device: CuDevicePtr, dst_context: CuContext, src_device: CuDevicePtr,
         src_context: CuContext, byte_count: usize, stream: CuStream,
-    ) since 4000 twin cuMemcpyPeerAsync_ptsz 7000;
+    ) since 4000 twin cuMemcpyPeerAsync_ptsz 7000, by hand;
     /// Copies host memory to the device in stream order.
     0x03f8 posted never fn cuMemcpyHtoDAsync_v2(
         dst_device: CuDevicePtr, src_host: InBytes, byte_count: usize, stream: CuStream,
@@ -469,17 +469,17 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         stream: CuStream,
     ) since 3020 twin cuMemcpyAtoHAsync_v2_ptsz 7000;
     /// Copies rows in stream order.
-    0x0420 soft never fn cuMemcpy2DAsync_v2(
+    0x0420 local never fn cuMemcpy2DAsync_v2(
         copy: *const CudaMemcpy2d, stream: CuStream,
-    ) since 3020 twin cuMemcpy2DAsync_v2_ptsz 7000;
+    ) since 3020 twin cuMemcpy2DAsync_v2_ptsz 7000, by hand;
     /// Copies slices of rows in stream order.
-    0x0428 soft never fn cuMemcpy3DAsync_v2(
+    0x0428 posted never fn cuMemcpy3DAsync_v2(
         copy: *const CudaMemcpy3d, stream: CuStream,
-    ) since 3020 twin cuMemcpy3DAsync_v2_ptsz 7000;
+    ) since 3020 twin cuMemcpy3DAsync_v2_ptsz 7000, by hand;
     /// Copies slices of rows between contexts in stream order.
-    0x0430 soft never fn cuMemcpy3DPeerAsync(
+    0x0430 local never fn cuMemcpy3DPeerAsync(
         copy: *const CudaMemcpy3dPeer, stream: CuStream,
-    ) since 4000 twin cuMemcpy3DPeerAsync_ptsz 7000;
+    ) since 4000 twin cuMemcpy3DPeerAsync_ptsz 7000, by hand;
     /// Many copies in one call.
     0x0438 soft never fn cuMemcpyBatchAsync_v2(
         dsts: *mut CuDevicePtr, srcs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
@@ -510,17 +510,17 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dst_device: CuDevicePtr, ui: u32, n: usize,
     ) since 3020 twin cuMemsetD32_v2_ptds 7000, client by hand;
     /// Fills rows with a byte.
-    0x0470 soft never fn cuMemsetD2D8_v2(
+    0x0470 posted never fn cuMemsetD2D8_v2(
         dst_device: CuDevicePtr, dst_pitch: usize, uc: u8, width: usize, height: usize,
-    ) since 3020 twin cuMemsetD2D8_v2_ptds 7000;
+    ) since 3020 twin cuMemsetD2D8_v2_ptds 7000, client by hand;
     /// Fills rows with two bytes.
-    0x0478 soft never fn cuMemsetD2D16_v2(
+    0x0478 posted never fn cuMemsetD2D16_v2(
         dst_device: CuDevicePtr, dst_pitch: usize, us: u16, width: usize, height: usize,
-    ) since 3020 twin cuMemsetD2D16_v2_ptds 7000;
+    ) since 3020 twin cuMemsetD2D16_v2_ptds 7000, client by hand;
     /// Fills rows with four bytes.
-    0x0480 soft never fn cuMemsetD2D32_v2(
+    0x0480 posted never fn cuMemsetD2D32_v2(
         dst_device: CuDevicePtr, dst_pitch: usize, ui: u32, width: usize, height: usize,
-    ) since 3020 twin cuMemsetD2D32_v2_ptds 7000;
+    ) since 3020 twin cuMemsetD2D32_v2_ptds 7000, client by hand;
     /// Fills with a byte in stream order.
     0x0488 posted never fn cuMemsetD8Async(
         dst_device: CuDevicePtr, uc: u8, n: usize, stream: CuStream,
@@ -534,20 +534,20 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dst_device: CuDevicePtr, ui: u32, n: usize, stream: CuStream,
     ) since 3020 twin cuMemsetD32Async_ptsz 7000, client by hand;
     /// Fills rows with a byte in stream order.
-    0x04a0 soft never fn cuMemsetD2D8Async(
+    0x04a0 posted never fn cuMemsetD2D8Async(
         dst_device: CuDevicePtr, dst_pitch: usize, uc: u8, width: usize, height: usize,
         stream: CuStream,
-    ) since 3020 twin cuMemsetD2D8Async_ptsz 7000;
+    ) since 3020 twin cuMemsetD2D8Async_ptsz 7000, client by hand;
     /// Fills rows with two bytes in stream order.
-    0x04a8 soft never fn cuMemsetD2D16Async(
+    0x04a8 posted never fn cuMemsetD2D16Async(
         dst_device: CuDevicePtr, dst_pitch: usize, us: u16, width: usize, height: usize,
         stream: CuStream,
-    ) since 3020 twin cuMemsetD2D16Async_ptsz 7000;
+    ) since 3020 twin cuMemsetD2D16Async_ptsz 7000, client by hand;
     /// Fills rows with four bytes in stream order.
-    0x04b0 soft never fn cuMemsetD2D32Async(
+    0x04b0 posted never fn cuMemsetD2D32Async(
         dst_device: CuDevicePtr, dst_pitch: usize, ui: u32, width: usize, height: usize,
         stream: CuStream,
-    ) since 3020 twin cuMemsetD2D32Async_ptsz 7000;
+    ) since 3020 twin cuMemsetD2D32Async_ptsz 7000, client by hand;
     /// Makes an array of one or two dimensions.
     0x04b8 soft never fn cuArrayCreate_v2(
         handle: Out<CuArray>, allocate_array: *const CudaArrayDescriptor,

@@ -215,7 +215,7 @@ impl Copy {
     }
 }
 
-fn address(address: u64) -> *mut u8 {
+pub(super) fn address(address: u64) -> *mut u8 {
     ptr::with_exposed_provenance_mut(usize::try_from(address).expect("addresses have 64 bits"))
 }
 
@@ -286,4 +286,23 @@ pub(crate) fn copy_between(
     stream: Option<CuStream>,
 ) -> CuResult {
     Copy::new(stream)?.run((to.0, Claimed::Any), (from.0, Claimed::Any), len)
+}
+
+/// A copy of rows that lie one behind the other at both ends; `true` with an address that must be
+/// one of device memory.
+pub(super) fn copy_packed(
+    stream: Option<CuStream>,
+    to: (u64, bool),
+    from: (u64, bool),
+    len: usize,
+) -> CuResult {
+    let claimed = |(address, is_device)| {
+        let claimed = if is_device {
+            Claimed::Device
+        } else {
+            Claimed::Any
+        };
+        (address, claimed)
+    };
+    Copy::new(stream)?.run(claimed(to), claimed(from), len)
 }

@@ -6,6 +6,7 @@ use flexdirect_wire::abi::{CuDevicePtr, CuError, CuResult, CuStream};
 use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::param::Param;
 
+use super::rows::{Extent, PITCH_MAX};
 use super::stream::target;
 use crate::process::process;
 
@@ -41,9 +42,56 @@ fn fill<T: Param>(
     })
 }
 
+/// Fills rows of `width` elements.
+fn fill_rows<T: Param>(
+    (op, op_async): (Op, Op),
+    (at, pitch): (CuDevicePtr, usize),
+    value: T,
+    (width, height): (usize, usize),
+    stream: Option<CuStream>,
+) -> CuResult {
+    const BAD: CuError = CuError::INVALID_VALUE;
+    let process = process()?;
+    let target = target(process, stream.unwrap_or_default())?;
+    let item_len = size_of::<T>();
+    let row_len = width.checked_mul(item_len).ok_or(BAD)?;
+    if !at.0.is_multiple_of(item_len as u64) || !pitch.is_multiple_of(item_len) {
+        return Err(BAD);
+    }
+    if row_len == 0 || height == 0 {
+        return Ok(());
+    }
+    if height > 1 && !(row_len..=PITCH_MAX).contains(&pitch) {
+        return Err(BAD);
+    }
+    let extent = Extent {
+        width: row_len,
+        height,
+        depth: 1,
+    };
+    let reach = extent.reach(pitch, 0).ok_or(BAD)?;
+    process.ranges().device(at.0, reach as u64)?;
+    let is_plain = stream.is_none() && target.handle == 0;
+    target.post(process, if is_plain { op } else { op_async }, |record| {
+        at.send(record)?;
+        pitch.send(record)?;
+        value.send(record)?;
+        width.send(record)?;
+        height.send(record)?;
+        if !is_plain {
+            CuStream(target.handle).send(record)?;
+        }
+        Ok(())
+    })
+}
+
 const D8: (Op, Op) = (op::cuMemsetD8_v2, op::cuMemsetD8Async);
 const D16: (Op, Op) = (op::cuMemsetD16_v2, op::cuMemsetD16Async);
 const D32: (Op, Op) = (op::cuMemsetD32_v2, op::cuMemsetD32Async);
+
+const ROWS_D8: (Op, Op) = (op::cuMemsetD2D8_v2, op::cuMemsetD2D8Async);
+const ROWS_D16: (Op, Op) = (op::cuMemsetD2D16_v2, op::cuMemsetD2D16Async);
+const ROWS_D32: (Op, Op) = (op::cuMemsetD2D32_v2, op::cuMemsetD2D32Async);
 
 pub(crate) fn cuMemsetD8_v2(dst_device: CuDevicePtr, uc: u8, n: usize) -> CuResult {
     fill(D8, dst_device, uc, n, None)
@@ -82,4 +130,73 @@ pub(crate) fn cuMemsetD32Async(
     stream: CuStream,
 ) -> CuResult {
     fill(D32, dst_device, ui, n, Some(stream))
+}
+
+pub(crate) fn cuMemsetD2D8_v2(
+    dst_device: CuDevicePtr,
+    dst_pitch: usize,
+    uc: u8,
+    width: usize,
+    height: usize,
+) -> CuResult {
+    let (to, size) = ((dst_device, dst_pitch), (width, height));
+    fill_rows(ROWS_D8, to, uc, size, None)
+}
+
+pub(crate) fn cuMemsetD2D8Async(
+    dst_device: CuDevicePtr,
+    dst_pitch: usize,
+    uc: u8,
+    width: usize,
+    height: usize,
+    stream: CuStream,
+) -> CuResult {
+    let (to, size) = ((dst_device, dst_pitch), (width, height));
+    fill_rows(ROWS_D8, to, uc, size, Some(stream))
+}
+
+pub(crate) fn cuMemsetD2D16_v2(
+    dst_device: CuDevicePtr,
+    dst_pitch: usize,
+    us: u16,
+    width: usize,
+    height: usize,
+) -> CuResult {
+    let (to, size) = ((dst_device, dst_pitch), (width, height));
+    fill_rows(ROWS_D16, to, us, size, None)
+}
+
+pub(crate) fn cuMemsetD2D16Async(
+    dst_device: CuDevicePtr,
+    dst_pitch: usize,
+    us: u16,
+    width: usize,
+    height: usize,
+    stream: CuStream,
+) -> CuResult {
+    let (to, size) = ((dst_device, dst_pitch), (width, height));
+    fill_rows(ROWS_D16, to, us, size, Some(stream))
+}
+
+pub(crate) fn cuMemsetD2D32_v2(
+    dst_device: CuDevicePtr,
+    dst_pitch: usize,
+    ui: u32,
+    width: usize,
+    height: usize,
+) -> CuResult {
+    let (to, size) = ((dst_device, dst_pitch), (width, height));
+    fill_rows(ROWS_D32, to, ui, size, None)
+}
+
+pub(crate) fn cuMemsetD2D32Async(
+    dst_device: CuDevicePtr,
+    dst_pitch: usize,
+    ui: u32,
+    width: usize,
+    height: usize,
+    stream: CuStream,
+) -> CuResult {
+    let (to, size) = ((dst_device, dst_pitch), (width, height));
+    fill_rows(ROWS_D32, to, ui, size, Some(stream))
 }

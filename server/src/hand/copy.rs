@@ -53,7 +53,7 @@ fn to_device(call: &mut Call<'_>) -> Result<Step, Stop> {
         len,
         queue.driver,
     )?;
-    finish_to_device(call, &copy, queue)
+    finish_to_device(call, copy.is_async == 1, queue)
 }
 
 /// Copies a piece of the slab, which is free again when the stream has passed the copy. Whatever
@@ -89,11 +89,16 @@ fn from_slab(call: &mut Call<'_>, copy: &HostCopy) -> Result<Step, Stop> {
         what: What::Slab(piece.position),
     };
     Retire::push(session, |session| &session.pieces, entry);
-    finish_to_device(call, copy, queue)
+    finish_to_device(call, copy.is_async == 1, queue)
 }
 
-fn finish_to_device(call: &mut Call<'_>, copy: &HostCopy, queue: Queue) -> Result<Step, Stop> {
-    if copy.is_async == 0 {
+/// The end of a copy from client memory: what is used later waits for one that is not asynchronous.
+pub(super) fn finish_to_device(
+    call: &mut Call<'_>,
+    is_async: bool,
+    queue: Queue,
+) -> Result<Step, Stop> {
+    if !is_async {
         let session = call.session;
         call.seat.enter(session, queue.context)?;
         session.tables().add_copy(&session.driver, queue)?;
@@ -103,7 +108,7 @@ fn finish_to_device(call: &mut Call<'_>, copy: &HostCopy, queue: Queue) -> Resul
 
 /// An event behind the copy that has just been put on a queue. Where there can be none the copy is
 /// waited for: its memory must not be used again before it is done.
-fn event_behind(call: &mut Call<'_>, queue: Queue) -> Result<CuEvent, CuError> {
+pub(super) fn event_behind(call: &mut Call<'_>, queue: Queue) -> Result<CuEvent, CuError> {
     let session = call.session;
     // A copy may go to a stream of another context than the current one, and an event may not.
     let event = call.seat.enter(session, queue.context).and_then(|_| {

@@ -1,0 +1,463 @@
+//! Copies of rows: both ends are checked here, and rows of client memory travel packed.
+//!
+//! ```text
+//! client rows ─▶ gathered, in boxes of a chunk at most ─▶ slab or record ─▶ device rows
+//! device rows ─▶ worker's staging ─▶ landing or reply ─▶ scattered ─▶ client rows
+//! ```
+//!
+//! A copy to client memory is waited for, whether it is asynchronous or not: the rows are in place
+//! earlier than they need be. Rows without gaps at both ends are a copy of bytes.
+
+#![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
+
+use std::ptr;
+
+use flexdirect_wire::abi::{
+    CuContext, CuDevicePtr, CuError, CuMemoryType, CuResult, CuStream, CudaMemcpy2d,
+    CudaMemcpy2dEnd, CudaMemcpy3d, CudaMemcpy3dEnd, CudaMemcpy3dPeer, InOut,
+};
+use flexdirect_wire::body::{RowsCopy, RowsEnd, rows};
+use flexdirect_wire::call::op;
+use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
+use zerocopy::IntoBytes;
+
+use super::copy::{address, copy_packed};
+use super::stream::{Target, synchronise, target};
+use crate::process::{Process, process};
+use crate::session::Landing;
+
+const BAD: CuError = CuError::INVALID_VALUE;
+
+/// Bytes of a row, rows of a slice, slices; none of them 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) depth: usize,
+}
+
+impl Extent {
+    /// Bytes from the first to the last one of rows with these strides.
+    pub(super) fn reach(self, pitch: usize, height: usize) -> Option<usize> {
+        let rows = pitch.checked_mul(self.height - 1)?;
+        let slices = pitch.checked_mul(height)?.checked_mul(self.depth - 1)?;
+        rows.checked_add(slices)?.checked_add(self.width)
+    }
+
+    /// Bytes of all rows: both ends have been checked, so there are as many.
+    fn len(self) -> usize {
+        self.width * self.height * self.depth
+    }
+}
+
+/// Rows of one end, all of them checked.
+#[derive(Clone, Copy, Debug)]
+struct Rows {
+    /// First byte of the first row.
+    start: u64,
+    /// Bytes from row to row.
+    pitch: usize,
+    /// Rows from slice to slice.
+    height: usize,
+    is_device: bool,
+    /// Whether the application said that it is device memory.
+    is_claimed: bool,
+}
+
+impl Rows {
+    fn at(self, [x, y, z]: [usize; 3]) -> u64 {
+        self.start + ((z * self.height + y) * self.pitch + x) as u64
+    }
+
+    /// Whether there is nothing between the rows.
+    fn is_packed(self, extent: Extent) -> bool {
+        (extent.height == 1 && extent.depth == 1)
+            || (self.pitch == extent.width && (extent.depth == 1 || self.height == extent.height))
+    }
+
+    fn end(self, at: [usize; 3]) -> RowsEnd {
+        if !self.is_device {
+            return RowsEnd {
+                kind: rows::CLIENT,
+                ..RowsEnd::default()
+            };
+        }
+        RowsEnd {
+            kind: rows::DEVICE,
+            place: self.at(at),
+            pitch: self.pitch as u64,
+            height: self.height as u64,
+            ..RowsEnd::default()
+        }
+    }
+}
+
+/// Bytes from one row to the next, and rows from one slice to the next. What is 0 is not given,
+/// which it must be where it counts.
+fn strides(end: &CudaMemcpy3dEnd, extent: Extent) -> Result<(usize, usize), CuError> {
+    let row_end = end.x_bytes.checked_add(extent.width).ok_or(BAD)?;
+    let rows_end = end.y.checked_add(extent.height).ok_or(BAD)?;
+    let one_slice = extent.depth == 1 && end.z == 0;
+    let pitch = match end.pitch_bytes {
+        0 if one_slice && rows_end == 1 => row_end,
+        pitch => pitch,
+    };
+    let height = match end.height {
+        0 if one_slice => rows_end,
+        height => height,
+    };
+    if pitch < row_end || height < rows_end || pitch > PITCH_MAX {
+        return Err(BAD);
+    }
+    pitch.checked_mul(height).ok_or(BAD)?;
+    Ok((pitch, height))
+}
+
+/// The rows of one end.
+fn rows_of(process: &Process, end: &CudaMemcpy3dEnd, extent: Extent) -> Result<Rows, CuError> {
+    if end.level != 0 {
+        return Err(BAD);
+    }
+    let base = match end.kind {
+        CuMemoryType::HOST => end.host as u64,
+        CuMemoryType::DEVICE | CuMemoryType::UNIFIED => end.device.0,
+        // There are no arrays.
+        CuMemoryType::ARRAY => return Err(CuError::INVALID_HANDLE),
+        _ => return Err(BAD),
+    };
+    if base == 0 {
+        return Err(BAD);
+    }
+    let (pitch, height) = strides(end, extent)?;
+    let rows = end.z.checked_mul(height).and_then(|z| z.checked_add(end.y));
+    let offset = rows
+        .and_then(|rows| rows.checked_mul(pitch))
+        .and_then(|offset| offset.checked_add(end.x_bytes))
+        .ok_or(BAD)?;
+    let start = base.checked_add(offset as u64).ok_or(BAD)?;
+    let reach = extent.reach(pitch, height).ok_or(BAD)? as u64;
+    start.checked_add(reach).ok_or(BAD)?;
+    let is_claimed = end.kind == CuMemoryType::DEVICE;
+    let ranges = process.ranges();
+    let is_device = ranges.find(start).is_some_and(|range| range.is_device());
+    if is_device || is_claimed {
+        ranges.device(start, reach)?;
+    } else if process.claims().touches(start, reach) {
+        return Err(BAD);
+    }
+    Ok(Rows {
+        start,
+        pitch,
+        height,
+        is_device,
+        is_claimed,
+    })
+}
+
+/// A checked copy.
+#[derive(Debug)]
+struct Copy {
+    process: &'static Process,
+    stream: Target,
+    is_async: bool,
+    to: Rows,
+    from: Rows,
+    extent: Extent,
+}
+
+/// Copies what is described; `stream` is none for a synchronous copy.
+fn transfer(
+    process: &'static Process,
+    described: &CudaMemcpy3d,
+    stream: Option<CuStream>,
+) -> CuResult {
+    let extent = Extent {
+        width: described.width_bytes,
+        height: described.height,
+        depth: described.depth,
+    };
+    if extent.width == 0 || extent.height == 0 || extent.depth == 0 {
+        return Ok(());
+    }
+    let to = rows_of(process, &described.target, extent)?;
+    let from = rows_of(process, &described.source, extent)?;
+    if to.is_packed(extent) && from.is_packed(extent) {
+        let (into, out_of) = ((to.start, to.is_claimed), (from.start, from.is_claimed));
+        return copy_packed(stream, into, out_of, extent.len());
+    }
+    let copy = Copy {
+        process,
+        stream: target(process, stream.unwrap_or_default())?,
+        is_async: stream.is_some(),
+        to,
+        from,
+        extent,
+    };
+    match (to.is_device, from.is_device) {
+        (true, true) => copy.post([0; 3], extent, 0, None),
+        (true, false) => copy.to_device(),
+        (false, true) => boxes(extent).try_for_each(|(at, part)| copy.to_host(at, part)),
+        (false, false) => copy.within_host(),
+    }
+}
+
+impl Copy {
+    fn body(&self, at: [usize; 3], part: Extent, position: u64, is_inline: bool) -> RowsCopy {
+        RowsCopy {
+            target: self.to.end(at),
+            source: self.from.end(at),
+            width: part.width as u64,
+            height: part.height as u64,
+            depth: part.depth as u64,
+            stream: self.stream.handle,
+            position,
+            inline: u32::from(is_inline),
+            is_async: u32::from(self.is_async),
+        }
+    }
+
+    fn post(&self, at: [usize; 3], part: Extent, position: u64, bytes: Option<&[u8]>) -> CuResult {
+        self.stream
+            .post(self.process, op::cuMemcpy3DAsync_v2, |record| {
+                record.put(&self.body(at, part, position, bytes.is_some()));
+                record.raw(bytes.unwrap_or_default());
+                Ok(())
+            })
+    }
+
+    /// Has read all of the source when it returns.
+    fn to_device(&self) -> CuResult {
+        let (pitch, height) = (self.from.pitch, self.from.height);
+        let reach = self.extent.reach(pitch, height).ok_or(BAD)? as u64;
+        let session = &self.process.session;
+        let is_pending = session.landings().is_pending(self.from.start, reach);
+        if is_pending {
+            // The source is what an earlier copy writes to: the stream comes to this one after it.
+            synchronise(self.process, self.stream)?;
+        }
+        for (at, part) in boxes(self.extent) {
+            let mut bytes = Vec::with_capacity(part.len());
+            for row in rows_in(at, part) {
+                let source = address(self.from.at(row)).cast_const();
+                // SAFETY: the application says that the rows of the source can be read and do not
+                // change during the call; no byte of them is device memory.
+                bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(source, part.width) });
+            }
+            if bytes.len() <= INLINE_LEN_MAX {
+                self.post(at, part, 0, Some(&bytes))?;
+            } else {
+                let position = session.stage(&bytes)?;
+                self.post(at, part, position, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn to_host(&self, at: [usize; 3], part: Extent) -> CuResult {
+        let session = &self.process.session;
+        let mut bytes = vec![0_u8; part.len()];
+        if bytes.len() <= INLINE_LEN_MAX {
+            let reply = self
+                .stream
+                .call(self.process, op::cuMemcpy3D_v2, |record| {
+                    record.put(&self.body(at, part, 0, true));
+                    Ok(())
+                })?;
+            let broken = |error| session.broken(&error);
+            bytes.copy_from_slice(reply.body()?.raw(part.len()).map_err(broken)?);
+        } else {
+            // SAFETY: the bytes are ours until `call_into` has returned, and nothing else looks at
+            // them before that.
+            let landing = unsafe { Landing::new(bytes.as_mut_ptr(), bytes.len() as u64) };
+            let number = session.landings().enter(landing);
+            let record = self.body(at, part, number, false);
+            let issue = self.stream.issue(op::cuMemcpy3D_v2);
+            session
+                .call_into(issue, record.as_bytes(), number)?
+                .check()?;
+        }
+        for (row, bytes) in rows_in(at, part).zip(bytes.chunks_exact(part.width)) {
+            let target = address(self.to.at(row));
+            // SAFETY: the application says that the rows of the target can be written; `bytes` is
+            // memory of ours and as long as a row.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+        }
+        Ok(())
+    }
+
+    fn within_host(&self) -> CuResult {
+        // What the stream still copies may be what is copied on.
+        synchronise(self.process, self.stream)?;
+        for row in rows_in([0; 3], self.extent) {
+            let (target, source) = (address(self.to.at(row)), address(self.from.at(row)));
+            // SAFETY: the application says that the rows can be read and written, and they are no
+            // device memory; they may overlap.
+            unsafe { ptr::copy(source.cast_const(), target, self.extent.width) };
+        }
+        Ok(())
+    }
+}
+
+/// The first byte of each row of a box.
+fn rows_in([x, y, z]: [usize; 3], part: Extent) -> impl Iterator<Item = [usize; 3]> {
+    (z..z + part.depth).flat_map(move |z| (y..y + part.height).map(move |y| [x, y, z]))
+}
+
+/// Cuts rows into boxes of at most [`CHUNK_LEN`] bytes: slices, or rows, or parts of a row.
+fn boxes(extent: Extent) -> impl Iterator<Item = ([usize; 3], Extent)> {
+    let width = extent.width.min(CHUNK_LEN);
+    let height = extent.height.min((CHUNK_LEN / width).max(1));
+    let is_whole = width == extent.width && height == extent.height;
+    let depth = if is_whole {
+        extent.depth.min((CHUNK_LEN / (width * height)).max(1))
+    } else {
+        1
+    };
+    let height = if width == extent.width { height } else { 1 };
+    (0..extent.depth).step_by(depth).flat_map(move |z| {
+        (0..extent.height).step_by(height).flat_map(move |y| {
+            (0..extent.width).step_by(width).map(move |x| {
+                let part = Extent {
+                    width: width.min(extent.width - x),
+                    height: height.min(extent.height - y),
+                    depth: depth.min(extent.depth - z),
+                };
+                ([x, y, z], part)
+            })
+        })
+    })
+}
+
+/// The stream is looked at first: what is wrong with the context comes before anything else.
+fn begin(stream: Option<CuStream>) -> Result<&'static Process, CuError> {
+    let process = process()?;
+    target(process, stream.unwrap_or_default())?;
+    Ok(process)
+}
+
+/// `cuMemcpy2D` and, with a stream, `cuMemcpy2DAsync`.
+pub(crate) fn copy_2d(copy: *const CudaMemcpy2d, stream: Option<CuStream>) -> CuResult {
+    let process = begin(stream)?;
+    let described = InOut(copy.cast_mut()).read()?;
+    let end = |end: &CudaMemcpy2dEnd| CudaMemcpy3dEnd {
+        x_bytes: end.x_bytes,
+        y: end.y,
+        kind: end.kind,
+        host: end.host,
+        device: end.device,
+        array: end.array,
+        pitch_bytes: end.pitch_bytes,
+        ..CudaMemcpy3dEnd::default()
+    };
+    let described = CudaMemcpy3d {
+        source: end(&described.source),
+        target: end(&described.target),
+        width_bytes: described.width_bytes,
+        height: described.height,
+        depth: 1,
+    };
+    transfer(process, &described, stream)
+}
+
+fn copy_3d(copy: *const CudaMemcpy3d, stream: Option<CuStream>) -> CuResult {
+    let process = begin(stream)?;
+    let described = InOut(copy.cast_mut()).read()?;
+    if !described.source.context.is_null() || !described.target.context.is_null() {
+        // Reserved words.
+        return Err(BAD);
+    }
+    transfer(process, &described, stream)
+}
+
+pub(crate) fn cuMemcpy3D_v2(copy: *const CudaMemcpy3d) -> CuResult {
+    copy_3d(copy, None)
+}
+
+pub(crate) fn cuMemcpy3DAsync_v2(copy: *const CudaMemcpy3d, stream: CuStream) -> CuResult {
+    copy_3d(copy, Some(stream))
+}
+
+/// `cuMemcpy3DPeer` and, with a stream, `cuMemcpy3DPeerAsync`.
+pub(crate) fn copy_3d_peer(copy: *const CudaMemcpy3dPeer, stream: Option<CuStream>) -> CuResult {
+    let process = begin(stream)?;
+    let described = InOut(copy.cast_mut()).read()?.0;
+    for end in [&described.source, &described.target] {
+        // A context says which device's memory is meant, which its address says as well.
+        if end.kind == CuMemoryType::DEVICE {
+            usable(process, end.context)?;
+            lies_with(process, end.device, end.context)?;
+        }
+    }
+    transfer(process, &described, stream)
+}
+
+/// `cuMemcpyPeer` and, with a stream, `cuMemcpyPeerAsync`.
+pub(crate) fn copy_peer(
+    to: (CuDevicePtr, CuContext),
+    from: (CuDevicePtr, CuContext),
+    len: usize,
+    stream: Option<CuStream>,
+) -> CuResult {
+    let process = begin(stream)?;
+    usable(process, to.1)?;
+    usable(process, from.1)?;
+    if len == 0 {
+        return Ok(());
+    }
+    lies_with(process, to.0, to.1)?;
+    lies_with(process, from.0, from.1)?;
+    copy_packed(stream, (to.0.0, true), (from.0.0, true), len)
+}
+
+/// Whether a context can be used.
+fn usable(process: &Process, context: CuContext) -> CuResult {
+    process.context(context.0)?.check()
+}
+
+/// Whether an address of a device is one of that context's device.
+fn lies_with(process: &Process, address: CuDevicePtr, context: CuContext) -> CuResult {
+    let ordinal = process.context(context.0)?.ordinal;
+    match process.ranges().find(address.0) {
+        Some(range) if range.is_device() && range.ordinal != ordinal => Err(BAD),
+        _ => Ok(()),
+    }
+}
+
+/// `CU_DEVICE_ATTRIBUTE_MAX_PITCH` of every device.
+pub(super) const PITCH_MAX: usize = 0x7fff_ffff;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_cover_every_byte_once_and_fit_a_chunk() {
+        for [width, height, depth] in [
+            [1, 1, 1],
+            [7, 5, 3],
+            [CHUNK_LEN + 5, 2, 2],
+            [1000, 3000, 2],
+            [64, 64, 700],
+            [CHUNK_LEN, 1, 3],
+        ] {
+            let extent = Extent {
+                width,
+                height,
+                depth,
+            };
+            let mut len = 0;
+            let mut next = vec![0; height * depth];
+            for ([x, y, z], part) in boxes(extent) {
+                assert!(part.len() <= CHUNK_LEN, "{extent:?}: {part:?}");
+                len += part.len();
+                for [_, y, z] in rows_in([x, y, z], part) {
+                    let done = &mut next[z * height + y];
+                    assert_eq!(*done, x, "parts of a row come in order");
+                    *done += part.width;
+                }
+            }
+            assert_eq!(len, extent.len());
+            assert!(next.iter().all(|&done| done == width), "{extent:?}");
+        }
+    }
+}
