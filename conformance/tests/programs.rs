@@ -64,6 +64,7 @@ natively! {
     callbacks
     graphs
     default_streams
+    managed
     mapped
     pools
     textures

@@ -140,27 +140,46 @@ impl Arena {
         context: u64,
         purpose: Purpose,
     ) -> Result<Allocation, Full> {
+        self.allocate_aligned(len, GRANULE, context, purpose)
+    }
+
+    /// The same at a multiple of `alignment`, a power of two.
+    pub(crate) fn allocate_aligned(
+        &self,
+        len: u64,
+        alignment: u64,
+        context: u64,
+        purpose: Purpose,
+    ) -> Result<Allocation, Full> {
         if purpose == Purpose::Application && faultplan::plan().is_out_of_memory() {
             return Err(Full);
         }
         let rounded = len.checked_next_multiple_of(GRANULE).ok_or(Full)?;
         let mut ranges = lock(&self.ranges);
-        let fit = ranges.free.iter().find(|(_, free)| **free >= rounded);
-        let (&offset, &free) = fit.ok_or(Full)?;
+        let base = self.mapping.address();
+        let fit = ranges.free.iter().find_map(|(&start, &free)| {
+            let place = (base + start).checked_next_multiple_of(alignment.max(GRANULE))?;
+            let skipped = place - base - start;
+            let rest = free.checked_sub(skipped)?.checked_sub(rounded)?;
+            Some((start, skipped, rest))
+        });
+        let (start, skipped, rest) = fit.ok_or(Full)?;
         let used = ranges.used + rounded;
         if used > self.len {
             // Memory that lies elsewhere counts, too.
             return Err(Full);
         }
         self.note(&mut ranges, used)?;
-        ranges.free.remove(&offset);
-        if free > rounded {
-            ranges.free.insert(offset + rounded, free - rounded);
-        }
+        ranges.free.remove(&start);
+        let offset = start + skipped;
+        let unused = [(start, skipped), (offset + rounded, rest)];
+        ranges
+            .free
+            .extend(unused.into_iter().filter(|(_, len)| *len > 0));
         ranges.used = used;
         ranges.next_id += 1;
         let allocation = Allocation {
-            address: self.mapping.address() + offset,
+            address: base + offset,
             len,
             context,
             purpose,
@@ -408,6 +427,21 @@ mod tests {
         }
         assert!(!arena.free(parts[0], Purpose::Application), "freed once");
         assert_eq!(allocate(&arena, LEN), Some(parts[0]));
+    }
+
+    #[test]
+    fn what_is_skipped_for_an_alignment_stays_free() {
+        let arena = arena("aligned");
+        let first = allocate(&arena, 1).unwrap();
+        let made = |alignment| arena.allocate_aligned(100, alignment, 1, Purpose::Module);
+        let aligned = made(1 << 14).unwrap().address;
+        assert!(aligned.is_multiple_of(1 << 14) && aligned > first);
+        assert_eq!(allocate(&arena, 1), Some(first + GRANULE), "in the gap");
+        assert_eq!((made(1 << 62), made(1 << 63)), (Err(Full), Err(Full)));
+        assert!(arena.free(aligned, Purpose::Module));
+        assert!(arena.free(first, Purpose::Application));
+        assert!(arena.free(first + GRANULE, Purpose::Application));
+        assert_eq!(allocate(&arena, LEN), Some(first), "nothing is lost");
     }
 
     #[test]

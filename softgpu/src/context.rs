@@ -172,6 +172,23 @@ impl Context {
         Ok(())
     }
 
+    /// Undoes a [`Context::retain`] or the creation; the last one ends it.
+    ///
+    /// # Errors
+    /// INVALID_CONTEXT if it was destroyed meanwhile.
+    pub(crate) fn detach(self: &Arc<Self>) -> CuResult {
+        if self.is_primary {
+            return self.release();
+        }
+        let mut life = self.settled();
+        if life.retained <= 1 {
+            drop(life);
+            return self.destroy();
+        }
+        life.retained -= 1;
+        Ok(())
+    }
+
     /// Its life, when no other thread clears it.
     fn settled(&self) -> MutexGuard<'_, Life> {
         let me = thread::current().id();

@@ -149,8 +149,10 @@ pub(crate) fn unload(module: &Arc<Module>) {
         FUNCTIONS.remove(function.0);
     }
     for &(address, _) in module.globals.values() {
-        if let Some(device) = driver::device_of(address) {
-            device.arena.free(address, Purpose::Module);
+        // What a library shares stays with it.
+        if let Some(device) = driver::device_of(address)
+            && device.arena.free(address, Purpose::Module)
+        {
             variables::forget(address);
         }
     }
@@ -191,9 +193,25 @@ impl Library {
         find_function(&self.kernels, &self.program, name, home)
     }
 
-    /// Address and size of a managed variable, once some context has a module of it.
-    pub(crate) fn managed(&self, name: &str) -> Option<(u64, u64)> {
-        self.managed.find(name)
+    /// Address and size of a managed variable. No context is needed: without one, device 0 has it.
+    ///
+    /// # Errors
+    /// NOT_FOUND, OUT_OF_MEMORY.
+    pub(crate) fn managed(&self, name: &str) -> Result<(u64, u64), CuError> {
+        // Places are made under this lock.
+        let _modules = lock(&self.modules);
+        if let Some(known) = self.managed.find(name) {
+            return Ok(known);
+        }
+        let device = crate::context::top().map_or(0, |context| context.device().ordinal);
+        let globals = self.program.globals().iter();
+        let managed: Vec<_> = globals
+            .filter(|global| global.is_managed)
+            .cloned()
+            .collect();
+        let home = driver::devices()[device].primary();
+        variables::place(&managed, home, Some(&self.managed))?;
+        self.managed.find(name).ok_or(CuError::NOT_FOUND)
     }
 
     /// Forgets its module in a context that ends.

@@ -44,14 +44,15 @@ pub(crate) fn forget(address: u64) {
 /// Allocates variables, then fills them, for they may hold one another's addresses.
 ///
 /// # Errors
-/// OUT_OF_MEMORY, and nothing is allocated then.
+/// OUT_OF_MEMORY; then only what a library shares is allocated.
 pub(crate) fn place(
     globals: &[Global],
     context: &Context,
     shared: Option<&Managed>,
 ) -> Result<Places, CuError> {
     let mut placed = Places::new();
-    let mut fresh = Vec::new();
+    let mut fresh: Vec<(&Global, bool)> = Vec::new();
+    let mut is_full = false;
     for global in globals.iter().filter(|global| !global.is_external) {
         let known = shared.filter(|_| global.is_managed);
         if let Some(found) = known.and_then(|shared| shared.find(&global.name)) {
@@ -59,23 +60,23 @@ pub(crate) fn place(
             continue;
         }
         let Some(address) = allocate(global, context, known) else {
-            for global in fresh {
-                let global: &Global = global;
-                let (address, _) = placed[&global.name];
-                context.device().arena.free(address, Purpose::Module);
-                forget(address);
-            }
-            return Err(CuError::OUT_OF_MEMORY);
+            is_full = true;
+            break;
         };
         placed.insert(global.name.clone(), (address, global.size));
-        if known.is_none() {
-            fresh.push(global);
+        fresh.push((global, known.is_some()));
+    }
+    for (global, is_shared) in fresh {
+        if is_full && !is_shared {
+            let (address, _) = placed[&global.name];
+            context.device().arena.free(address, Purpose::Module);
+            forget(address);
         } else {
             fill(global, &placed);
         }
     }
-    for global in fresh {
-        fill(global, &placed);
+    if is_full {
+        return Err(CuError::OUT_OF_MEMORY);
     }
     Ok(placed)
 }
@@ -88,8 +89,11 @@ fn allocate(global: &Global, context: &Context, shared: Option<&Managed>) -> Opt
         None => (context.id, Purpose::Module),
     };
     // A variable without a size still has an address of its own.
-    let allocation = device.arena.allocate(global.size.max(1), owner, purpose);
-    let allocation = allocation.ok()?;
+    let len = global.size.max(1);
+    let made = device
+        .arena
+        .allocate_aligned(len, global.align, owner, purpose);
+    let allocation = made.ok()?;
     // Not by writing zeros: a variable may be as large as the device.
     device.arena.clear(&allocation);
     let address = allocation.address;

@@ -206,3 +206,87 @@ fn managed_variables_are_one_for_all() {
         cuModuleUnload(module).unwrap();
     });
 }
+
+#[test]
+fn managed_variables_need_no_context() {
+    alone("managed_variables_need_no_context", &[], || {
+        cuInit(0).unwrap();
+        let image = text(MANAGED);
+        let image = InBytes(image.as_ptr().cast_mut().cast());
+        let no_values: *mut *mut c_void = std::ptr::null_mut();
+        let library = out(|library| {
+            let (options, more) = (Out(std::ptr::null_mut()), Out(std::ptr::null_mut()));
+            cuLibraryLoadData(library, image, options, no_values, 0, more, no_values, 0)
+        })
+        .unwrap();
+        let counter = text("counter");
+        let get = || {
+            let len = Out(std::ptr::null_mut());
+            out(|place| cuLibraryGetManaged(place, len, library, name(&counter)))
+        };
+        let place = get().unwrap();
+        start();
+        assert_eq!(host_word(place.0), 40, "what it holds at first");
+        let count = text("count");
+        let kernel = out(|kernel| cuLibraryGetKernel(kernel, library, name(&count))).unwrap();
+        launch(CuFunction(kernel.0), CuStream(0), &[]).unwrap();
+        cuCtxSynchronize().unwrap();
+        assert_eq!(host_word(place.0), 41, "kernels use the same one");
+        cuDevicePrimaryCtxReset_v2(CuDevice(0)).unwrap();
+        assert_eq!(pointer_word(8, place.0), Ok(1), "it outlives contexts");
+        assert_eq!(get(), Ok(place));
+    });
+}
+
+#[test]
+fn batches_of_managed_memory_are_remembered() {
+    alone("batches_of_managed_memory_are_remembered", &[], || {
+        start();
+        let stream = out(|stream| cuStreamCreate(stream, 1)).unwrap();
+        let memory = out(|place| cuMemAllocManaged(place, 4096, 1)).unwrap();
+        let places = |len, step| {
+            let mut found = [CuMemLocation { kind: 77, id: 77 }; 4];
+            cuMemGetLocationInfo(memory, len, step, 0, found.as_mut_ptr())?;
+            Ok(found.map(|place| place.kind))
+        };
+        assert_eq!(places(4096, 1024), Ok([0; 4]), "nobody has asked for it");
+        let run = |count, firsts: &mut [usize; 2], stream| {
+            let mut ranges = [0, 1024, 2048].map(|offset| CuDevicePtr(memory.0 + offset));
+            let mut lens = [1024usize; 3];
+            let mut locations = [
+                CuMemLocation { kind: 1, id: 0 },
+                CuMemLocation { kind: 2, id: 0 },
+            ];
+            cuMemPrefetchBatchAsync(
+                ranges.as_mut_ptr(),
+                lens.as_mut_ptr(),
+                count,
+                locations.as_mut_ptr(),
+                firsts.as_mut_ptr(),
+                2,
+                0,
+                stream,
+            )
+        };
+        run(3, &mut [0, 2], stream).unwrap();
+        assert_eq!(places(4096, 1024), Ok([1, 1, 2, 0]));
+        assert_eq!(places(4096, 2048), Ok([1, 2, 77, 77]));
+        assert_eq!(run(3, &mut [1, 2], stream), BAD);
+        assert_eq!(run(2, &mut [0, 2], stream), BAD);
+        assert_eq!(
+            run(3, &mut [0, 2], CuStream(0)),
+            BAD,
+            "not the legacy stream"
+        );
+        assert_eq!(places(8192, 1024), Err(CuError::INVALID_VALUE));
+        assert_eq!(places(4096, 0), Err(CuError::INVALID_VALUE));
+        let (mut place, mut len) = (memory, 4096usize);
+        cuMemDiscardBatchAsync(&raw mut place, &raw mut len, 1, 0, stream).unwrap();
+        len = 8192;
+        assert_eq!(
+            cuMemDiscardBatchAsync(&raw mut place, &raw mut len, 1, 0, stream),
+            BAD
+        );
+        cuStreamSynchronize(stream).unwrap();
+    });
+}

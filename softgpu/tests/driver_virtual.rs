@@ -214,6 +214,25 @@ fn peers_are_reached_when_enabled() {
         let second = out(|context| cuDevicePrimaryCtxRetain(context, CuDevice(1))).unwrap();
         let memory = allocate(64).unwrap();
         cuCtxSetCurrent(second).unwrap();
+        let atomics = |operation, other| {
+            let asked = CuAtomicOperation(operation);
+            out(|found: Out<u32>| {
+                let devices = [CuDevice(0), CuDevice(other)];
+                cuDeviceGetP2PAtomicCapabilities(
+                    found.0,
+                    &raw const asked,
+                    1,
+                    devices[0],
+                    devices[1],
+                )
+            })
+        };
+        assert_eq!(
+            [0, 8, 12].map(|operation| atomics(operation, 1)),
+            [Ok(31), Ok(26), Ok(0)]
+        );
+        assert_eq!(atomics(13, 1), Err(CuError::INVALID_VALUE));
+        assert_eq!(atomics(0, 0), Err(CuError::INVALID_DEVICE));
         let missing = Err(CuError::PEER_ACCESS_NOT_ENABLED);
         assert_eq!(cuCtxDisablePeerAccess(first), missing);
         assert_eq!(cuCtxEnablePeerAccess(first, 1), BAD);
@@ -361,4 +380,100 @@ touches! {
     what_has_no_access_is_not_read: 0, MIDDLE, 0, ILLEGAL;
     what_is_only_reserved_is_not_read: 3, 2 * MIDDLE, 0, ILLEGAL;
     what_lies_before_a_mapping_is_not_read: 3, MIDDLE - 4, 0, ILLEGAL;
+}
+
+#[test]
+fn rows_are_copied_in_batches() {
+    alone("rows_are_copied_in_batches", &[], || {
+        start();
+        let stream = out(|stream| cuStreamCreate(stream, 1)).unwrap();
+        let (from, to) = (allocate(64).unwrap(), allocate(64).unwrap());
+        let bytes: Vec<u8> = (0..64).collect();
+        upload(from, &bytes).unwrap();
+        upload(to, &[0; 64]).unwrap();
+        let operand = |address, row_len| CuMemcpy3dOperand {
+            kind: 1,
+            address,
+            row_len,
+            layer_height: 0,
+            hint: CuMemLocation { kind: 0, id: 0 },
+        };
+        // Rows of 3 bytes, 8 apart, become packed.
+        let good = CudaMemcpy3dBatchOp {
+            source: operand(CuDevicePtr(from.0 + 1), 8),
+            target: operand(to, 0),
+            extent: [3, 2, 2],
+            source_order: 1,
+            flags: 0,
+        };
+        let short = CudaMemcpy3dBatchOp {
+            target: operand(to, 2),
+            ..good
+        };
+        let empty = CudaMemcpy3dBatchOp {
+            extent: [3, 0, 1],
+            ..good
+        };
+        let unordered = CudaMemcpy3dBatchOp {
+            source_order: 0,
+            ..good
+        };
+        let run = |copies: &mut [CudaMemcpy3dBatchOp], flags, stream| {
+            let mut failed = 9usize;
+            let list = copies.as_mut_ptr();
+            let done = cuMemcpy3DBatchAsync(copies.len(), list, &raw mut failed, flags, stream);
+            (done, failed)
+        };
+        assert_eq!(run(&mut [good], 0, stream), (Ok(()), 9));
+        cuStreamSynchronize(stream).unwrap();
+        let found = download(to, 13).unwrap();
+        assert_eq!(found, [1, 2, 3, 9, 10, 11, 17, 18, 19, 25, 26, 27, 0]);
+        for bad in [short, empty, unordered] {
+            assert_eq!(run(&mut [good, bad], 0, stream), (BAD, 1));
+        }
+        assert_eq!(run(&mut [good], 1, stream), (BAD, usize::MAX));
+        assert_eq!(run(&mut [], 0, stream), (BAD, usize::MAX));
+        assert_eq!(run(&mut [good], 0, CuStream(0)), (BAD, usize::MAX));
+    });
+}
+
+#[test]
+fn a_context_lives_as_long_as_it_is_attached() {
+    alone("a_context_lives_as_long_as_it_is_attached", &[], || {
+        start();
+        let own = out(|context| cuCtxCreate_v2(context, 0, CuDevice(0))).unwrap();
+        assert_eq!(
+            out(|context| cuCtxAttach(context, 1)),
+            Err(CuError::INVALID_VALUE)
+        );
+        assert_eq!(out(|context| cuCtxAttach(context, 0)), Ok(own));
+        let memory = allocate(64).unwrap();
+        cuCtxDetach(own).unwrap();
+        assert_eq!(word(memory).map(drop), Ok(()));
+        cuCtxDetach(own).unwrap();
+        assert_eq!(cuCtxDetach(own), Err(CuError::INVALID_CONTEXT));
+    });
+}
+
+#[test]
+fn variables_lie_where_they_ask_to() {
+    alone("variables_lie_where_they_ask_to", &[], || {
+        start();
+        let ptx = "
+.version 7.0
+.target sm_80
+.address_size 64
+.visible .global .align 4 .u32 first = 1;
+.visible .global .align 4096 .u32 second = 2;
+.visible .global .align 4 .u32 third = 3;
+";
+        let module = load(ptx).unwrap();
+        for (which, value) in [("first", 1), ("second", 2), ("third", 3)] {
+            let (which, len) = (text(which), Out(std::ptr::null_mut()));
+            let place = out(|place| cuModuleGetGlobal_v2(place, len, module, name(&which)));
+            let place = place.unwrap();
+            assert_eq!(word(place), Ok(value));
+            assert!(value != 2 || place.0.is_multiple_of(4096));
+        }
+    });
 }

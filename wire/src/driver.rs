@@ -165,8 +165,10 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0180 soft never fn cuCtxRecordEvent(ctx: CuContext, event: CuEvent) since 12050;
     /// Makes all later work of a context wait for an event.
     0x0188 soft never fn cuCtxWaitEvent(ctx: CuContext, event: CuEvent) since 12050;
-    0x0190 absent never fn cuCtxAttach(pctx: *mut CuContext, flags: u32) since 2000;
-    0x0198 absent never fn cuCtxDetach(ctx: CuContext) since 2000;
+    /// Uses the current context once more.
+    0x0190 soft never fn cuCtxAttach(pctx: Out<CuContext>, flags: u32) since 2000;
+    /// Undoes one use of a context.
+    0x0198 soft never fn cuCtxDetach(ctx: CuContext) since 2000;
     /// Bank width of shared memory.
     0x01a0 awaited never fn cuCtxGetSharedMemConfig(config: Out<CuSharedconfig>) since 4020;
     /// Bank width of shared memory.
@@ -486,7 +488,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         attrs: *mut CuMemcpyAttributes, attrs_idxs: *mut usize, num_attrs: usize,
         stream: CuStream,
     ) since 13000 twin cuMemcpyBatchAsync_v2_ptsz 13000;
-    0x0440 absent never fn cuMemcpy3DBatchAsync_v2(
+    /// Many copies of rows in one call.
+    0x0440 soft never fn cuMemcpy3DBatchAsync_v2(
         num_ops: usize, op_list: *mut CudaMemcpy3dBatchOp, flags: u64, stream: CuStream,
     ) since 13000 twin cuMemcpy3DBatchAsync_v2_ptsz 13000;
     /// A copy with attributes.
@@ -816,20 +819,24 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x06f8 soft never fn cuMemAdvise_v2(
         dev_ptr: CuDevicePtr, count: usize, advice: CuMemAdvise, location: CuMemLocation,
     ) since 12020;
-    0x0700 absent never fn cuMemPrefetchBatchAsync(
+    /// Says where much managed memory is used next.
+    0x0700 soft never fn cuMemPrefetchBatchAsync(
         dptrs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
         prefetch_locs: *mut CuMemLocation, prefetch_loc_idxs: *mut usize,
         num_prefetch_locs: usize, flags: u64, stream: CuStream,
     ) since 13000 twin cuMemPrefetchBatchAsync_ptsz 13000;
-    0x0708 absent never fn cuMemDiscardBatchAsync(
+    /// Says that the contents of managed memory do not matter.
+    0x0708 soft never fn cuMemDiscardBatchAsync(
         dptrs: *mut CuDevicePtr, sizes: *mut usize, count: usize, flags: u64, stream: CuStream,
     ) since 13000 twin cuMemDiscardBatchAsync_ptsz 13000;
-    0x0710 absent never fn cuMemDiscardAndPrefetchBatchAsync(
+    /// Discards and prefetches managed memory.
+    0x0710 soft never fn cuMemDiscardAndPrefetchBatchAsync(
         dptrs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
         prefetch_locs: *mut CuMemLocation, prefetch_loc_idxs: *mut usize,
         num_prefetch_locs: usize, flags: u64, stream: CuStream,
     ) since 13000 twin cuMemDiscardAndPrefetchBatchAsync_ptsz 13000;
-    0x0718 absent never fn cuMemGetLocationInfo(
+    /// Where managed memory lies.
+    0x0718 soft never fn cuMemGetLocationInfo(
         ptr: CuDevicePtr, size: usize, summary_granularity: usize, sampling_granularity: usize,
         location_out: *mut CuMemLocation,
     ) since 13040;
@@ -1644,7 +1651,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0df8 local never fn cuDeviceGetP2PAttribute(
         value: Out<i32>, attrib: CuDeviceP2PAttribute, src_device: CuDevice, dst_device: CuDevice,
     ) since 8000, by hand;
-    0x0e00 absent never fn cuDeviceGetP2PAtomicCapabilities(
+    /// Atomic operations on a peer's memory.
+    0x0e00 soft never fn cuDeviceGetP2PAtomicCapabilities(
         capabilities: *mut u32, operations: *const CuAtomicOperation, count: u32,
         src_device: CuDevice, dst_device: CuDevice,
     ) since 13000;
@@ -1930,7 +1938,8 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         attrs: *mut CuMemcpyAttributes, attrs_idxs: *mut usize, num_attrs: usize,
         fail_idx: *mut usize, stream: CuStream,
     ) since 12080 twin cuMemcpyBatchAsync_ptsz 12080;
-    0x1150 absent never fn cuMemcpy3DBatchAsync(
+    /// Many copies of rows in one call.
+    0x1150 soft never fn cuMemcpy3DBatchAsync(
         num_ops: usize, op_list: *mut CudaMemcpy3dBatchOp, fail_idx: *mut usize, flags: u64,
         stream: CuStream,
     ) since 12080 twin cuMemcpy3DBatchAsync_ptsz 12080;

@@ -114,15 +114,56 @@ pub(crate) fn cuDeviceGetHostAtomicCapabilities(
     dev: CuDevice,
 ) -> CuResult {
     driver::device(dev)?;
+    capable(capabilities, operations, count, |_| 0)
+}
+
+/// Peers' memory is memory of this process: whatever kernels do atomically they do there, too.
+pub(crate) fn cuDeviceGetP2PAtomicCapabilities(
+    capabilities: *mut u32,
+    operations: *const CuAtomicOperation,
+    count: u32,
+    src_device: CuDevice,
+    dst_device: CuDevice,
+) -> CuResult {
+    driver::device(src_device)?;
+    driver::device(dst_device)?;
+    if src_device == dst_device {
+        return Err(CuError::INVALID_DEVICE);
+    }
+    capable(capabilities, operations, count, |operation| {
+        let signs = match operation {
+            INTEGER_ADD..=INTEGER_MAX => SIGNED | UNSIGNED,
+            FLOAT_ADD.. => SIGNED,
+            _ => UNSIGNED,
+        };
+        // PTX has inc and dec of 32 bits alone, and no min and max of float.
+        let sizes = match operation {
+            INCREMENT | DECREMENT => SCALAR_32,
+            FLOAT_MIN | FLOAT_MAX => return 0,
+            _ => SCALAR_32 | SCALAR_64,
+        };
+        let reduction = match operation {
+            EXCHANGE | COMPARE => 0,
+            _ => REDUCTION,
+        };
+        signs | sizes | reduction
+    })
+}
+
+/// Writes what is said of each operation.
+fn capable(
+    capabilities: *mut u32,
+    operations: *const CuAtomicOperation,
+    count: u32,
+    of: impl Fn(u32) -> u32,
+) -> CuResult {
     let asked = raw::numbers(operations.cast::<u32>(), count as usize);
-    let is_bad = asked
-        .iter()
-        .any(|&operation| operation > ATOMIC_OPERATION_LAST);
+    let is_bad = asked.iter().any(|&operation| operation > FLOAT_MAX);
     if count == 0 || capabilities.is_null() || asked.len() != count as usize || is_bad {
         return Err(CuError::INVALID_VALUE);
     }
-    for index in 0..asked.len() {
-        raw::store(capabilities.wrapping_add(index), 0);
+    for (index, operation) in asked.into_iter().enumerate() {
+        raw::store(capabilities.wrapping_add(index), of(operation));
     }
     Ok(())
 }
@@ -166,7 +207,21 @@ const ARRAY_ACCESS: u32 = 4;
 const ONLY_PARTIAL_ATOMICS: u32 = 5;
 /// CU_EXEC_AFFINITY_TYPE_SM_COUNT.
 const MULTIPROCESSOR_COUNT: u32 = 0;
-/// CU_ATOMIC_OPERATION_FLOAT_MAX.
-const ATOMIC_OPERATION_LAST: u32 = 12;
+/// CU_ATOMIC_OPERATION_*.
+const INTEGER_ADD: u32 = 0;
+const INTEGER_MAX: u32 = 2;
+const INCREMENT: u32 = 3;
+const DECREMENT: u32 = 4;
+const EXCHANGE: u32 = 8;
+const COMPARE: u32 = 9;
+const FLOAT_ADD: u32 = 10;
+const FLOAT_MIN: u32 = 11;
+const FLOAT_MAX: u32 = 12;
+/// CU_ATOMIC_CAPABILITY_*.
+const SIGNED: u32 = 1;
+const UNSIGNED: u32 = 2;
+const REDUCTION: u32 = 4;
+const SCALAR_32: u32 = 8;
+const SCALAR_64: u32 = 16;
 /// CU_POINTER_ATTRIBUTE_SYNC_MEMOPS.
 const SYNC_MEMOPS: u32 = 6;

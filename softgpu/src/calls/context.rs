@@ -152,6 +152,26 @@ pub(crate) fn cuCtxSynchronize_v2(ctx: CuContext) -> CuResult {
     chosen.synchronize()
 }
 
+/// Uses the current context once more (deprecated).
+pub(crate) fn cuCtxAttach(pctx: Out<CuContext>, flags: u32) -> CuResult {
+    let current = context::current()?;
+    super::not_null(pctx)?;
+    if flags != 0 {
+        return Err(CuError::INVALID_VALUE);
+    }
+    current.retain();
+    pctx.write(current.handle)
+}
+
+/// Undoes one use of the current context (deprecated).
+pub(crate) fn cuCtxDetach(ctx: CuContext) -> CuResult {
+    let found = context::find(ctx)?;
+    if context::top().is_none_or(|top| top.id != found.id) {
+        return Err(CuError::INVALID_CONTEXT);
+    }
+    found.detach()
+}
+
 pub(crate) fn cuCtxSetLimit(limit: CuLimit, value: usize) -> CuResult {
     let current = context::current()?;
     let refused = match limit.0 {

@@ -3,6 +3,8 @@
 use flexdirect_wire::abi::*;
 
 use super::copy::{cuMemcpyAsync, unified};
+use super::copy_rows::transfer;
+use crate::array::ARRAYS;
 use crate::context;
 use crate::raw::{self, structs};
 
@@ -24,7 +26,7 @@ pub(crate) fn cuMemcpyBatchAsync(
         Err(error)
     };
     context::stream(stream)?;
-    if matches!(stream, CuStream(0) | CuStream::LEGACY) && !crate::export::is_per_thread() {
+    if is_legacy(stream) {
         return fail(usize::MAX, CuError::INVALID_VALUE);
     }
     let targets = raw::array(dsts.cast_const(), count);
@@ -75,12 +77,126 @@ pub(crate) fn cuMemcpyWithAttributesAsync(
     copy(dst, src, size, found.source_order, stream)
 }
 
+/// Whether a stream is the legacy one, which takes no batches.
+pub(super) fn is_legacy(stream: CuStream) -> bool {
+    match stream {
+        CuStream(0) => !crate::export::is_per_thread(),
+        other => other == CuStream::LEGACY,
+    }
+}
+
 /// A copy whose source may be asked to be read before the call returns.
 fn copy(to: CuDevicePtr, from: CuDevicePtr, len: usize, order: u32, stream: CuStream) -> CuResult {
     if order == DURING_CALL {
         return unified(to, from, len, stream, true);
     }
     cuMemcpyAsync(to, from, len, stream)
+}
+
+pub(crate) fn cuMemcpy3DBatchAsync(
+    num_ops: usize,
+    op_list: *mut CudaMemcpy3dBatchOp,
+    fail_idx: *mut usize,
+    flags: u64,
+    stream: CuStream,
+) -> CuResult {
+    context::stream(stream)?;
+    let copies = raw::array(op_list.cast_const(), num_ops);
+    let mut failed = usize::MAX;
+    let mut done = Err(CuError::INVALID_VALUE);
+    if num_ops > 0 && copies.len() == num_ops && flags == 0 && !is_legacy(stream) {
+        done = Ok(());
+        for (index, copy) in copies.iter().enumerate() {
+            done = copy_3d(copy, stream);
+            if done.is_err() {
+                failed = index;
+                break;
+            }
+        }
+    }
+    if done.is_err() {
+        raw::store(fail_idx, failed);
+    }
+    done
+}
+
+pub(crate) fn cuMemcpy3DBatchAsync_v2(
+    num_ops: usize,
+    op_list: *mut CudaMemcpy3dBatchOp,
+    flags: u64,
+    stream: CuStream,
+) -> CuResult {
+    cuMemcpy3DBatchAsync(num_ops, op_list, std::ptr::null_mut(), flags, stream)
+}
+
+/// One copy of a batch. Elements are those of the arrays, or bytes if there is none.
+fn copy_3d(copy: &CudaMemcpy3dBatchOp, stream: CuStream) -> CuResult {
+    const BAD: CuError = CuError::INVALID_VALUE;
+    let known = (STREAM_ORDER..=ANY_ORDER).contains(&copy.source_order);
+    if !known || copy.extent.contains(&0) {
+        return Err(BAD);
+    }
+    let sizes = [element_len(&copy.source)?, element_len(&copy.target)?];
+    let size = match sizes {
+        [Some(source), Some(target)] if source != target => return Err(BAD),
+        [source, target] => source.or(target).unwrap_or(1),
+    };
+    let [width, height, depth] = copy.extent;
+    let described = CudaMemcpy3d {
+        source: end(&copy.source, copy.extent, size)?,
+        target: end(&copy.target, copy.extent, size)?,
+        width_bytes: width.checked_mul(size).ok_or(BAD)?,
+        height,
+        depth,
+    };
+    transfer(&described, stream, copy.source_order == DURING_CALL)
+}
+
+/// Bytes of an element of an array.
+fn element_len(operand: &CuMemcpy3dOperand) -> Result<Option<usize>, CuError> {
+    let Some(array) = operand.array() else {
+        return Ok(None);
+    };
+    let array = ARRAYS.find(array.0).ok_or(CuError::INVALID_HANDLE)?;
+    Ok(Some(array.image.texel_len() as usize))
+}
+
+/// One end of a copy of elements of `size` bytes.
+fn end(
+    operand: &CuMemcpy3dOperand,
+    [width, height, _]: [usize; 3],
+    size: usize,
+) -> Result<CudaMemcpy3dEnd, CuError> {
+    const BAD: CuError = CuError::INVALID_VALUE;
+    let bytes = |elements: usize| elements.checked_mul(size).ok_or(BAD);
+    if let Some(array) = operand.array() {
+        let [x, y, z] = operand
+            .offset()
+            .map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+        return Ok(CudaMemcpy3dEnd {
+            x_bytes: bytes(x)?,
+            y,
+            z,
+            kind: CuMemoryType::ARRAY,
+            array,
+            ..CudaMemcpy3dEnd::default()
+        });
+    }
+    let given = |wanted: usize, copied: usize| match wanted {
+        0 => Ok(copied),
+        len if len >= copied => Ok(len),
+        _ => Err(BAD),
+    };
+    if operand.kind != POINTER {
+        return Err(BAD);
+    }
+    Ok(CudaMemcpy3dEnd {
+        kind: CuMemoryType::UNIFIED,
+        device: operand.address,
+        pitch_bytes: bytes(given(operand.row_len, width)?)?,
+        height: given(operand.layer_height, height)?,
+        ..CudaMemcpy3dEnd::default()
+    })
 }
 
 /// When the source of each copy is read: attributes hold from the copy that their index names on.
@@ -110,6 +226,8 @@ fn orders(
     Some((0..count).map(order_of).collect())
 }
 
+/// CU_MEMCPY_OPERAND_TYPE_POINTER.
+const POINTER: u32 = 1;
 /// CU_MEMCPY_SRC_ACCESS_ORDER_*.
 const STREAM_ORDER: u32 = 1;
 const DURING_CALL: u32 = 2;

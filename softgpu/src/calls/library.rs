@@ -138,7 +138,7 @@ pub(crate) fn cuLibraryGetGlobal(
     write_global(&module, dptr, bytes, name)
 }
 
-/// The same in every context; the current one's module is made for it if there is none yet.
+/// The same in every context, and there before there is one: NVIDIA's runtime asks at its start.
 pub(crate) fn cuLibraryGetManaged(
     dptr: Out<CuDevicePtr>,
     bytes: Out<usize>,
@@ -150,10 +150,7 @@ pub(crate) fn cuLibraryGetManaged(
     if dptr.is_null() && bytes.is_null() {
         return Err(CuError::INVALID_VALUE);
     }
-    if library.managed(name).is_none() {
-        library.module(&*context::current()?)?;
-    }
-    let (address, len) = library.managed(name).ok_or(CuError::NOT_FOUND)?;
+    let (address, len) = library.managed(name)?;
     OptOut(dptr.0).write(CuDevicePtr(address));
     OptOut(bytes.0).write(usize::try_from(len).unwrap_or(usize::MAX));
     Ok(())

@@ -99,7 +99,7 @@ pub(crate) fn cuMemPrefetchAsync(
 }
 
 /// A place that exists.
-fn checked(location: CuMemLocation) -> Result<Location, CuError> {
+pub(super) fn checked(location: CuMemLocation) -> Result<Location, CuError> {
     let CuMemLocation { kind, id } = location;
     match kind {
         DEVICE => driver::device(CuDevice(id)).map(drop)?,

@@ -94,7 +94,7 @@ pub struct CuMemcpyAttributes {
     pub flags: u32,
 }
 
-/// `CUmemcpy3DOperand`: the `ptr` form; the other form is [`CuMemcpy3dOperandArray`].
+/// `CUmemcpy3DOperand`: an address or an array.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct CuMemcpy3dOperand {
@@ -114,6 +114,13 @@ impl CuMemcpy3dOperand {
     /// The array that it names if it is of that kind.
     pub fn array(&self) -> Option<CuArray> {
         (self.kind == 2).then_some(CuArray(self.address.0))
+    }
+
+    /// Where in the array the copy begins: x in elements, y and z.
+    pub fn offset(&self) -> [u64; 3] {
+        let CuMemLocation { kind, id } = self.hint;
+        let z = u64::from(kind) | u64::from(id.cast_unsigned()) << 32;
+        [self.row_len as u64, self.layer_height as u64, z]
     }
 }
 

@@ -171,7 +171,7 @@ pub(crate) fn nvmlDeviceGetTopologyCommonAncestor(
     )
 }
 
-/// As cuDeviceCanAccessPeer has it.
+/// As cuDeviceCanAccessPeer has it: every device reaches every other.
 pub(crate) fn nvmlDeviceGetP2PStatus(
     device1: NvmlDevice,
     device2: NvmlDevice,
@@ -182,7 +182,12 @@ pub(crate) fn nvmlDeviceGetP2PStatus(
     if first.index == second.index || p2p_index > P2P_INDEX_MAX {
         return Err(NvmlError::INVALID_ARGUMENT);
     }
-    put(p2p_status, P2P_NOT_SUPPORTED)
+    let status = match p2p_index {
+        P2P_READ | P2P_WRITE | P2P_ATOMICS => P2P_OK,
+        // There is neither NVLink nor a bus between them.
+        _ => P2P_NOT_SUPPORTED,
+    };
+    put(p2p_status, status)
 }
 
 pub(crate) fn nvmlDeviceOnSameBoard(
@@ -238,7 +243,11 @@ const CLOCK_VIDEO: u32 = 3;
 const TOPOLOGY_INTERNAL: u32 = 0;
 const TOPOLOGY_NODE: u32 = 40;
 /// nvmlGpuP2PCapsIndex_t and nvmlGpuP2PStatus_t.
+const P2P_READ: u32 = 0;
+const P2P_WRITE: u32 = 1;
+const P2P_ATOMICS: u32 = 3;
 const P2P_INDEX_MAX: u32 = 4;
+const P2P_OK: u32 = 0;
 const P2P_NOT_SUPPORTED: u32 = 5;
 /// 65,536 processors.
 const CPU_WORDS_MAX: usize = 1024;
