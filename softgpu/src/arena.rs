@@ -55,6 +55,8 @@ pub(crate) enum Purpose {
     Shared,
     /// The application's, which the host uses as well (cuMemAllocManaged).
     Managed,
+    /// Of nodes of graphs.
+    Graph,
     /// A pool's, in use.
     Pool,
     /// A pool's, which the application has freed but some stream has not got there yet.
@@ -199,6 +201,15 @@ impl Arena {
         }
         self.release(&mut ranges, address);
         true
+    }
+
+    /// Frees an allocation, if its context has not done so.
+    pub(crate) fn free_own(&self, own: &Allocation) {
+        let mut ranges = lock(&self.ranges);
+        let found = ranges.live.get(&own.address);
+        if found.is_some_and(|found| found.id == own.id) {
+            self.release(&mut ranges, own.address);
+        }
     }
 
     /// Changes what the allocation that starts at `address` is for, if it was for `from`.

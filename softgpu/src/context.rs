@@ -22,7 +22,7 @@ use crate::exec::Memory;
 use crate::heap::DeviceHeap;
 use crate::raw::{self, lock};
 use crate::stream::Stream;
-use crate::{export, managed, mempool, module, texture, windows};
+use crate::{export, graph, managed, mempool, module, texture, windows};
 
 use streams::Streams;
 
@@ -239,6 +239,7 @@ impl Context {
         self.heap.forget();
         texture::forget_context(self.id);
         mempool::forget_context(self.id);
+        graph::memory::forget_context(self.id);
         managed::forget_context(self.id);
         self.device().arena.free_context(self.id);
         driver::pinned().free_context(self.id);

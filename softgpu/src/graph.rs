@@ -8,6 +8,7 @@
 
 mod action;
 mod exec;
+pub(crate) mod memory;
 mod run;
 mod user;
 
@@ -21,6 +22,7 @@ use crate::raw::lock;
 
 pub(crate) use action::{About, Action};
 pub(crate) use exec::Exec;
+pub(crate) use memory::GraphMemory;
 pub(crate) use user::{UserObject, UserReference};
 
 /// A graph of the application, or the child in a node of another.
@@ -213,8 +215,14 @@ impl Graph {
     }
 
     /// A graph of the same form and actions, whose nodes know what they are clones of.
+    ///
+    /// # Errors
+    /// NOT_SUPPORTED for one whose nodes allocate or free: their memory has one graph.
     pub(crate) fn cloned(&self, is_child: bool) -> Result<Arc<Self>, CuError> {
         let (nodes, edges) = (self.nodes(), self.edges());
+        if nodes.iter().any(|node| node.action().about.is_memory()) {
+            return Err(CuError::NOT_SUPPORTED);
+        }
         let clone = Self::new(is_child);
         let mut names = std::collections::BTreeMap::new();
         for node in &nodes {

@@ -1258,25 +1258,32 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0a80 soft never fn cuGraphExecBatchMemOpNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaBatchMemOpNodeParams,
     ) since 11070;
-    0x0a88 absent never fn cuGraphAddMemAllocNode(
+    /// Adds an allocation to a graph.
+    0x0a88 soft never fn cuGraphAddMemAllocNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *mut CudaMemAllocNodeParams,
     ) since 11040;
-    0x0a90 absent never fn cuGraphMemAllocNodeGetParams(
+    /// Parameters of an allocation in a graph.
+    0x0a90 soft never fn cuGraphMemAllocNodeGetParams(
         node: CuGraphNode, params_out: *mut CudaMemAllocNodeParams,
     ) since 11040;
-    0x0a98 absent never fn cuGraphAddMemFreeNode(
+    /// Frees memory of a graph in a graph.
+    0x0a98 soft never fn cuGraphAddMemFreeNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, dptr: CuDevicePtr,
     ) since 11040;
-    0x0aa0 absent never fn cuGraphMemFreeNodeGetParams(
+    /// What a node of a graph frees.
+    0x0aa0 soft never fn cuGraphMemFreeNodeGetParams(
         node: CuGraphNode, dptr_out: *mut CuDevicePtr,
     ) since 11040;
-    0x0aa8 absent never fn cuDeviceGraphMemTrim(device: CuDevice) since 11040;
-    0x0ab0 absent never fn cuDeviceGetGraphMemAttribute(
+    /// Gives back memory of graphs that nothing uses.
+    0x0aa8 soft never fn cuDeviceGraphMemTrim(device: CuDevice) since 11040;
+    /// How much memory graphs have on a device.
+    0x0ab0 soft never fn cuDeviceGetGraphMemAttribute(
         device: CuDevice, attr: CuGraphMemAttribute, value: *mut c_void,
     ) since 11040;
-    0x0ab8 absent never fn cuDeviceSetGraphMemAttribute(
+    /// Resets how much memory graphs had at most.
+    0x0ab8 soft never fn cuDeviceSetGraphMemAttribute(
         device: CuDevice, attr: CuGraphMemAttribute, value: *mut c_void,
     ) since 11040;
     /// Copies a graph.

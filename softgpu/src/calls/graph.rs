@@ -296,6 +296,9 @@ pub(crate) fn cuGraphNodeGetLocalId(node: CuGraphNode, node_id: *mut u32) -> CuR
 
 pub(crate) fn cuGraphDestroyNode(node: CuGraphNode) -> CuResult {
     let node = self::node(node)?;
+    if node.action().about.is_memory() {
+        return Err(CuError::NOT_SUPPORTED);
+    }
     graph(node.graph)?.remove(&node);
     Ok(())
 }

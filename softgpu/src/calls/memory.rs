@@ -10,6 +10,7 @@ use crate::attributes::{PITCH_ALIGNMENT, PITCH_MAX};
 use crate::capture;
 use crate::context::{self, Context};
 use crate::driver;
+use crate::graph;
 use crate::managed;
 use crate::mempool;
 use crate::pinned::{PinnedRange, Unfit};
@@ -94,6 +95,7 @@ pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
         }
     }
     let is_freed = match purpose {
+        Purpose::Graph => graph::memory::free(dptr.0).is_some_and(|freed| freed.is_ok()),
         Purpose::Pool => mempool::owner(dptr.0).is_some_and(|pool| pool.free_now(dptr.0)),
         _ => device.arena.free(dptr.0, purpose),
     };

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use flexdirect_wire::abi::*;
 
+use super::graph_memory::{captured_allocation, captured_free};
 use super::memory::free_without_waiting;
 use super::not_null;
-use crate::capture;
 use crate::context;
 use crate::driver::{self, trace};
+use crate::graph;
 use crate::mempool::{self, POOLS, Pool};
 use crate::raw;
 use crate::stream::Work;
@@ -33,9 +34,10 @@ pub(crate) fn cuMemAllocFromPoolAsync(
 ) -> CuResult {
     let (context, stream) = context::stream(stream)?;
     not_null(dptr)?;
-    // Memory of graphs is not supported: better refused than allocated at once.
-    capture::refuse(&context, &stream)?;
     let pool = find(pool)?;
+    if let Some(address) = captured_allocation(&context, &stream, pool.device, bytesize)? {
+        return dptr.write(address);
+    }
     if bytesize == 0 {
         return Err(CuError::INVALID_VALUE);
     }
@@ -46,7 +48,17 @@ pub(crate) fn cuMemAllocFromPoolAsync(
 /// Frees when the stream gets there; from the call on the address is nobody's.
 pub(crate) fn cuMemFreeAsync(dptr: CuDevicePtr, stream: CuStream) -> CuResult {
     let (context, stream) = context::stream(stream)?;
-    capture::refuse(&context, &stream)?;
+    if captured_free(&context, &stream, dptr)? {
+        return Ok(());
+    }
+    if let Some(freed) = graph::memory::free(dptr.0) {
+        let freed = freed?;
+        let work = move || {
+            drop(freed);
+            Ok(())
+        };
+        return context.submit(&stream, None, Work::Execute(Box::new(work)));
+    }
     let Some(pool) = mempool::owner(dptr.0) else {
         // Of cuMemAlloc: free at the stream's next synchronisation, which this is earlier than.
         let free = free_without_waiting(dptr)?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use flexdirect_driver_abi::launch::Shape;
 use flexdirect_wire::abi::*;
 
-use super::Graph;
+use super::{Graph, GraphMemory};
 use crate::callback;
 use crate::calls::copy::Place;
 use crate::calls::copy_rows::Transfer;
@@ -39,11 +39,13 @@ impl std::fmt::Debug for Action {
 /// Parameters of a node.
 #[derive(Clone, Debug)]
 pub(crate) enum About {
+    Allocate(Arc<GraphMemory>),
     Batch(Arc<Vec<CuStreamBatchMemOpParams>>),
     Child(Arc<Graph>),
     Copy(CudaMemcpy3d),
     Empty,
     Fill(CudaMemsetNodeParams),
+    Free(Arc<GraphMemory>),
     Host(CudaHostNodeParams),
     Kernel(Arc<KernelAbout>),
     Record(Arc<Event>),
@@ -79,8 +81,15 @@ impl About {
             Self::Empty => 5,
             Self::Wait(_) => 6,
             Self::Record(_) => 7,
+            Self::Allocate(_) => 10,
+            Self::Free(_) => 11,
             Self::Batch(_) => 12,
         }
+    }
+
+    /// Whether it allocates or frees.
+    pub(crate) fn is_memory(&self) -> bool {
+        matches!(self, Self::Allocate(_) | Self::Free(_))
     }
 
     /// Whether an executable graph may leave such a node out.
@@ -96,6 +105,15 @@ impl Action {
             about,
             body: None,
             context: None,
+        }
+    }
+
+    /// An action of a context that the graph itself does.
+    pub(crate) fn without_body(about: About, context: &Arc<Context>) -> Self {
+        Self {
+            about,
+            body: None,
+            context: Some(Arc::clone(context)),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use flexdirect_wire::abi::{CuError, CuGraphEdgeData, CuGraphExec, CuGraphNode, CuResult};
 
 use super::run::Run;
-use super::{About, Action, Graph, UserReference};
+use super::{About, Action, Graph, UserReference, memory};
 use crate::capture;
 use crate::context::{Context, next_id};
 use crate::driver::EXECS;
@@ -91,6 +91,8 @@ impl Exec {
         }
         // What is refused is refused before events are recorded.
         capture::refuse(context, stream)?;
+        let abouts = plan.steps.iter().map(|step| &step.action.about);
+        memory::launch(abouts, self.flags & AUTO_FREE_ON_LAUNCH != 0)?;
         // Held throughout, so that launches are submitted in the order in which they wait.
         let mut last = lock(&self.last);
         let run = Run::new(plan);
@@ -281,6 +283,9 @@ impl Plan {
 
     /// Its steps as a graph, for a node of another.
     fn graph(&self) -> Result<Arc<Graph>, CuError> {
+        if self.steps.iter().any(|step| step.action.about.is_memory()) {
+            return Err(CuError::NOT_SUPPORTED);
+        }
         let graph = Graph::new(true);
         let mut made: Vec<CuGraphNode> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
@@ -320,3 +325,5 @@ const UPDATE_TOPOLOGY_CHANGED: u32 = 2;
 const UPDATE_TYPE_CHANGED: u32 = 3;
 const UPDATE_PARAMETERS_CHANGED: u32 = 5;
 const UPDATE_UNSUPPORTED_FUNCTION_CHANGE: u32 = 7;
+/// CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH.
+const AUTO_FREE_ON_LAUNCH: u64 = 1;

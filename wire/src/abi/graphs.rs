@@ -2,7 +2,10 @@
 
 use std::ffi::c_void;
 
-use super::{CuContext, CuFunction, CuGraphNode, CuHostFn, CuKernel, CuStream};
+use super::{
+    CuContext, CuDevicePtr, CuFunction, CuGraphNode, CuHostFn, CuKernel, CuMemAccessDesc,
+    CuMemPoolProps, CuStream,
+};
 
 /// `CUstreamBatchMemOpParams`: a union of 48 bytes, by the type in the low half of word 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +133,22 @@ pub struct CuGraphExecUpdateResultInfo {
     pub error_from_node: CuGraphNode,
 }
 
+/// `CUDA_MEM_ALLOC_NODE_PARAMS`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct CudaMemAllocNodeParams {
+    /// Where the memory lies.
+    pub pool_props: CuMemPoolProps,
+    /// Who else reaches it.
+    pub access_descs: *const CuMemAccessDesc,
+    /// How many those are.
+    pub access_desc_count: usize,
+    /// Bytes.
+    pub byte_size: usize,
+    /// Out: first address.
+    pub dptr: CuDevicePtr,
+}
+
 /// `CUgraphNodeParams`: a type and a union of 232 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -152,6 +171,7 @@ const _: () = {
     assert!(size_of::<CudaKernelNodeParams>() == 72);
     assert!(size_of::<CudaMemsetNodeParams>() == 40);
     assert!(size_of::<CudaHostNodeParams>() == 16);
+    assert!(size_of::<CudaMemAllocNodeParams>() == 120);
     assert!(size_of::<CudaGraphInstantiateParams>() == 32);
     assert!(size_of::<CuGraphExecUpdateResultInfo>() == 24);
     assert!(size_of::<CuGraphNodeParams>() == 256);

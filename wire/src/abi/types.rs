@@ -88,6 +88,6 @@ opaque! {
     CudaExternalMemoryHandleDesc, CudaExternalMemoryMipmappedArrayDesc,
     CudaExternalSemaphoreHandleDesc, CudaExternalSemaphoreSignalParams,
     CudaExternalSemaphoreWaitParams, CudaFabricCopyBatchOp, CudaKernelNodeParamsV1,
-    CudaLaunchParams, CudaMemAllocNodeParams, CudaMemcpy2dV1,
+    CudaLaunchParams, CudaMemcpy2dV1,
     CudaMemcpy3dV1
 }
