@@ -32,6 +32,7 @@ same_everywhere! {
     errors
     event_times
     fault
+    found
     info
     late_release
     many_copies

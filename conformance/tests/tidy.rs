@@ -23,14 +23,14 @@ const TABLES: &[&str] = &["wire/src/driver.rs"];
 
 /// Calls with code of their own on at least one side. Everything else is derived from the table: a
 /// change of this number is a decision, not an accident.
-const BY_HAND: usize = 143;
+const BY_HAND: usize = 148;
 
 /// Topics written by hand, and the program of `conformance/programs` that shows each.
 const TOPICS: &[(&str, &str)] = &[
     ("context", "driver_ptx"),
     ("copy", "big_copy"),
     ("event", "streams_events"),
-    ("function", "driver_ptx"),
+    ("function", "found"),
     ("guard", "errors"),
     ("image", "driver_ptx"),
     ("launch", "matmul_tiled"),

@@ -7,6 +7,8 @@ mod context;
 mod device;
 mod files;
 mod function;
+#[expect(unsafe_code, reason = "calls a function of the application")]
+mod occupancy;
 #[expect(unsafe_code, reason = "maps and unmaps pinned host memory")]
 mod pinned;
 mod pointer;
@@ -24,6 +26,7 @@ pub(crate) use context::*;
 pub(crate) use device::*;
 pub(crate) use files::*;
 pub(crate) use function::*;
+pub(crate) use occupancy::*;
 pub(crate) use pinned::*;
 pub(crate) use pointer::*;
 pub(crate) use procs::*;

@@ -13,6 +13,8 @@ mod context;
 mod copy;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod event;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod function;
 mod guard;
 mod image;
 #[expect(unsafe_code, reason = "calls the driver with pointers into the record")]
@@ -32,6 +34,7 @@ mod stream;
 pub(crate) use context::*;
 pub(crate) use copy::*;
 pub(crate) use event::*;
+pub(crate) use function::*;
 pub(crate) use guard::guard;
 pub(crate) use image::image_piece;
 pub(crate) use launch::*;

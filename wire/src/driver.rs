@@ -201,9 +201,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// Number of kernels in a module.
     0x01e8 awaited never fn cuModuleGetFunctionCount(count: Out<u32>, mod: CuModule) since 12040;
     /// The first kernels of a module.
-    0x01f0 soft never fn cuModuleEnumerateFunctions(
+    0x01f0 awaited maybe fn cuModuleEnumerateFunctions(
         functions: *mut CuFunction, num_functions: u32, mod: CuModule,
-    ) since 12040;
+    ) since 12040, by hand;
     /// Finds a variable by name.
     0x01f8 awaited maybe fn cuModuleGetGlobal_v2(
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, hmod: CuModule, name: InStr,
@@ -259,9 +259,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// Number of kernels in a library.
     0x0258 awaited never fn cuLibraryGetKernelCount(count: Out<u32>, lib: CuLibrary) since 12040;
     /// The first kernels of a library.
-    0x0260 soft never fn cuLibraryEnumerateKernels(
+    0x0260 awaited maybe fn cuLibraryEnumerateKernels(
         kernels: *mut CuKernel, num_kernels: u32, lib: CuLibrary,
-    ) since 12040;
+    ) since 12040, by hand;
     /// The module of a library in the current context.
     0x0268 awaited maybe fn cuLibraryGetModule(
         mod: Out<CuModule>, library: CuLibrary,
@@ -271,7 +271,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         func: Out<CuFunction>, kernel: CuKernel,
     ) since 12000, by hand;
     /// Library of a kernel.
-    0x0278 soft never fn cuKernelGetLibrary(lib: Out<CuLibrary>, kernel: CuKernel) since 12050;
+    0x0278 local never fn cuKernelGetLibrary(
+        lib: Out<CuLibrary>, kernel: CuKernel,
+    ) since 12050, by hand;
     /// Finds a variable of a library by name.
     0x0280 awaited maybe fn cuLibraryGetGlobal(
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, library: CuLibrary, name: InStr,
@@ -1496,17 +1498,17 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         flags: u32,
     ) since 7000;
     /// The block size that fills a multiprocessor best.
-    0x0c68 soft never fn cuOccupancyMaxPotentialBlockSize(
+    0x0c68 local never fn cuOccupancyMaxPotentialBlockSize(
         min_grid_size: Out<i32>, block_size: Out<i32>, func: CuFunction,
         block_size_to_dynamic_smem_size: CuOccupancyB2DSize, dynamic_smem_size: usize,
         block_size_limit: i32,
-    ) since 6050;
+    ) since 6050, by hand;
     /// The block size that fills a multiprocessor best.
-    0x0c70 soft never fn cuOccupancyMaxPotentialBlockSizeWithFlags(
+    0x0c70 local never fn cuOccupancyMaxPotentialBlockSizeWithFlags(
         min_grid_size: Out<i32>, block_size: Out<i32>, func: CuFunction,
         block_size_to_dynamic_smem_size: CuOccupancyB2DSize, dynamic_smem_size: usize,
         block_size_limit: i32, flags: u32,
-    ) since 7000;
+    ) since 7000, by hand;
     /// Dynamic shared memory left per block.
     0x0c78 awaited never fn cuOccupancyAvailableDynamicSMemPerBlock(
         dynamic_smem_size: Out<usize>, func: CuFunction, num_blocks: i32, block_size: i32,

@@ -5,7 +5,7 @@
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::sync::atomic::AtomicI32;
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use flexdirect_wire::abi::{
     CuDevice, CuError, CuFunction, CuFunctionAttribute, CuKernel, CuLibrary, CuModule, CuResult,
     InStr, Out,
 };
-use flexdirect_wire::body::{Found, Parameter, SetAttribute};
+use flexdirect_wire::body::{Found, One, Parameter, SetAttribute};
 use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::{PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use flexdirect_wire::record::{Reader, WireError};
@@ -89,6 +89,62 @@ pub(crate) fn cuKernelGetFunction(func: Out<CuFunction>, kernel: CuKernel) -> Cu
     process.functions.insert(found, Arc::new(function));
     lock(&known.functions).insert(context, found);
     func.write(CuFunction(found))
+}
+
+/// Names come from the worker, and each is looked up as if the application had asked for it.
+pub(crate) fn cuModuleEnumerateFunctions(
+    functions: *mut CuFunction,
+    num_functions: u32,
+    module: CuModule,
+) -> CuResult {
+    let process = process()?;
+    let owner = owner(process, module.0, |module| module.context != 0)?;
+    wanted(functions.is_null() || num_functions == 0)?;
+    let (ask, find) = (op::cuModuleEnumerateFunctions, op::cuModuleGetFunction);
+    let names = names(process, at(ask, &owner), module.0, num_functions)?;
+    for (index, name) in names.iter().enumerate() {
+        let found = find_function(process, find, (module.0, &owner), name)?;
+        Out(functions.wrapping_add(index)).write(CuFunction(found))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn cuLibraryEnumerateKernels(
+    kernels: *mut CuKernel,
+    num_kernels: u32,
+    library: CuLibrary,
+) -> CuResult {
+    let process = process()?;
+    let owner = owner(process, library.0, |module| module.context == 0)?;
+    wanted(kernels.is_null() || num_kernels == 0)?;
+    let (ask, find) = (op::cuLibraryEnumerateKernels, op::cuLibraryGetKernel);
+    let names = names(process, at(ask, &owner), library.0, num_kernels)?;
+    for (index, name) in names.iter().enumerate() {
+        let found = find_function(process, find, (library.0, &owner), name)?;
+        Out(kernels.wrapping_add(index)).write(CuKernel(found))?;
+    }
+    Ok(())
+}
+
+/// The first names in a module or library, `count` at most.
+fn names(
+    process: &Process,
+    issue: Issue,
+    handle: u64,
+    count: u32,
+) -> Result<Vec<CString>, CuError> {
+    let body = body(|record| {
+        record.put(&One { value: handle });
+        record.u64(u64::from(count));
+        Ok(())
+    })?;
+    let reply = process.session.call(issue, &body)?;
+    let mut answer = reply.made()?;
+    let mut read = || -> Result<Vec<CString>, WireError> {
+        let len = answer.u64()?.min(u64::from(count));
+        (0..len).map(|_| Ok(answer.text()?.to_owned())).collect()
+    };
+    read().map_err(|error| process.session.broken(&error))
 }
 
 /// What the worker says of a kernel: nothing of it is believed before it is checked.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use flexdirect_wire::abi::{
     CuDevice, CuError, CuFuncCache, CuFunction, CuFunctionAttribute, CuFunctionLoadingState,
-    CuKernel, CuModule, CuModuleLoadingMode, CuResult, CuSharedconfig, Out,
+    CuKernel, CuLibrary, CuModule, CuModuleLoadingMode, CuResult, CuSharedconfig, Out,
 };
 
 use crate::objects::Function;
@@ -120,6 +120,13 @@ pub(crate) fn cuFuncGetModule(hmod: Out<CuModule>, hfunc: CuFunction) -> CuResul
 
 pub(crate) fn cuFuncGetName(name: *mut *const c_char, hfunc: CuFunction) -> CuResult {
     Out(name).write(function(process()?, hfunc.0)?.name.as_ptr())
+}
+
+pub(crate) fn cuKernelGetLibrary(lib: Out<CuLibrary>, found: CuKernel) -> CuResult {
+    if lib.is_null() {
+        return Err(CuError::INVALID_VALUE);
+    }
+    lib.write(CuLibrary(kernel(found.0)?.owner))
 }
 
 pub(crate) fn cuKernelGetName(name: *mut *const c_char, hfunc: CuKernel) -> CuResult {
