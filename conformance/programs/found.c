@@ -1,5 +1,5 @@
 // What can be found in an image without knowing its names, and the block size that fits a kernel
-// best, with shared memory that a function of this program works out.
+// best, with shared memory that a function of this program works out. And an image that is linked.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@ static const char PTX[] =
     X(cuModuleGetFunctionCount) X(cuModuleEnumerateFunctions) X(cuModuleGetFunction)               \
     X(cuLibraryLoadData) X(cuLibraryGetKernelCount) X(cuLibraryEnumerateKernels)                   \
     X(cuKernelGetLibrary) X(cuFuncGetName) X(cuKernelGetName) X(cuGetErrorName)                    \
+    X(cuLinkCreate) X(cuLinkAddData) X(cuLinkAddFile) X(cuLinkComplete) X(cuLinkDestroy)           \
     X(cuOccupancyMaxPotentialBlockSize) X(cuOccupancyMaxPotentialBlockSizeWithFlags)
 #define DECLARE(name) static __typeof__(name) *call_##name;
 CALLS(DECLARE)
@@ -38,6 +39,37 @@ static void must(CUresult status, int line)
 static size_t shared_len(int threads)
 {
     return threads > 256 ? 40000 : threads * 8;
+}
+
+// Links PTX to an image with all its kernels; an input that is none is told at once, with a log.
+static void link_image(void)
+{
+    static char log[400];
+    CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
+    void *values[] = {log, (void *)sizeof log};
+    char text[] = "no PTX";
+    CUlinkState state;
+    CUmodule module;
+    unsigned count;
+    void *image;
+    size_t len;
+    MUST(call_cuLinkCreate(2, options, values, &state));
+    printf("a bad input: %d", call_cuLinkAddData(state, CU_JIT_INPUT_PTX, text, sizeof text, "bad",
+                                                 0, NULL, NULL));
+    printf(", log of %zu: %s\n", (size_t)values[1], log);
+    printf("no file: %d\n",
+           call_cuLinkAddFile(state, CU_JIT_INPUT_PTX, "/nonexistent", 0, NULL, NULL));
+    static char padded[(1 << 17) + sizeof PTX];
+    memset(padded, ' ', sizeof padded);
+    memcpy(padded + sizeof padded - sizeof PTX, PTX, sizeof PTX);
+    MUST(call_cuLinkAddData(state, CU_JIT_INPUT_PTX, padded, sizeof padded, "all", 0, NULL, NULL));
+    MUST(call_cuLinkComplete(state, &image, &len));
+    printf("linked, over 100 KiB %d\n", len > 100 << 10);
+    MUST(call_cuModuleLoadData(&module, image));
+    MUST(call_cuModuleGetFunctionCount(&count, module));
+    printf("functions of the image %u\n", count);
+    MUST(call_cuLinkDestroy(state));
+    printf("ended twice: %d\n", call_cuLinkDestroy(state));
 }
 
 int main(void)
@@ -83,6 +115,7 @@ int main(void)
         MUST(call_cuKernelGetLibrary(&owner, kernels[at]));
         printf("kernel %s, of its library %d\n", name, owner == images);
     }
+    link_image();
     int grid, block;
     MUST(call_cuOccupancyMaxPotentialBlockSize(&grid, &block, one, NULL, 0, 0));
     printf("best %d %d\n", grid, block);

@@ -16,6 +16,8 @@ mod function;
     reason = "reads kernel parameters behind the application's pointers"
 )]
 mod launch;
+#[expect(unsafe_code, reason = "reads inputs behind the application's pointers")]
+mod link;
 mod memory;
 mod memset;
 #[expect(
@@ -46,6 +48,7 @@ pub(crate) use copy::*;
 pub(crate) use event::*;
 pub(crate) use function::*;
 pub(crate) use launch::*;
+pub(crate) use link::*;
 pub(crate) use memory::*;
 pub(crate) use memset::*;
 pub(crate) use module::*;

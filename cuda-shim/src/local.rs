@@ -21,7 +21,9 @@ mod stream;
 )]
 mod tables;
 
-pub(crate) use crate::hand::cuLaunchCooperativeKernel;
+pub(crate) use crate::hand::{
+    cuLaunchCooperativeKernel, cuLinkAddData_v2, cuLinkAddFile_v2, cuLinkCreate_v2, cuLinkDestroy,
+};
 pub(crate) use context::*;
 pub(crate) use device::*;
 pub(crate) use files::*;

@@ -19,6 +19,8 @@ mod guard;
 mod image;
 #[expect(unsafe_code, reason = "calls the driver with pointers into the record")]
 mod launch;
+#[expect(unsafe_code, reason = "calls the driver with pointers to inputs")]
+mod link;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod memory;
 #[expect(unsafe_code, reason = "calls the driver with pointers to images")]
@@ -38,6 +40,7 @@ pub(crate) use function::*;
 pub(crate) use guard::guard;
 pub(crate) use image::image_piece;
 pub(crate) use launch::*;
+pub(crate) use link::*;
 pub(crate) use memory::*;
 pub(crate) use module::*;
 pub(crate) use rows::*;

@@ -203,6 +203,23 @@ bodies! {
         first: u32,
     }
 
+    /// A step of a link whose inputs came before as [`ImagePiece`]s; followed by its options, a
+    /// number and a value each.
+    Link = 32 {
+        /// Bytes of the inputs, or of the image to fetch.
+        len: u64,
+        /// Landing of the image to fetch.
+        landing: u64,
+        /// One of [`link`](mod@link).
+        what: u32,
+        /// Number of options.
+        options: u32,
+        /// Room in the log for information in bytes.
+        info_len: u32,
+        /// Room in the log for errors in bytes.
+        error_len: u32,
+    }
+
     /// Reply to the look-up of a kernel; followed by [`Parameter`]s and the attributes as `i32`s.
     Found = 24 {
         /// The server's handle.
@@ -266,6 +283,16 @@ pub mod rows {
     pub const DEVICE: u32 = 2;
     /// An array.
     pub const ARRAY: u32 = 3;
+}
+
+/// Steps of a link.
+pub mod link {
+    /// Can the inputs be added?
+    pub const CHECK: u32 = 0;
+    /// Adds the inputs and links.
+    pub const COMPLETE: u32 = 1;
+    /// Puts the image to a landing that was too long for the reply.
+    pub const FETCH: u32 = 2;
 }
 
 /// Kinds of side messages.

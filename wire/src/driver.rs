@@ -209,27 +209,27 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, hmod: CuModule, name: InStr,
     ) since 3020, by hand;
     /// Begins a link.
-    0x0200 soft never fn cuLinkCreate_v2(
+    0x0200 local never fn cuLinkCreate_v2(
         num_options: u32, options: Out<CuJitOption>, option_values: *mut *mut c_void,
         state_out: Out<CuLinkState>,
-    ) since 6050;
+    ) since 6050, by hand;
     /// Adds an input that lies in memory to a link.
-    0x0208 soft never fn cuLinkAddData_v2(
+    0x0208 local never fn cuLinkAddData_v2(
         state: CuLinkState, type_: CuJitInputType, data: *mut c_void, size: usize,
         name: *const c_char, num_options: u32, options: *mut CuJitOption,
         option_values: *mut *mut c_void,
-    ) since 6050;
+    ) since 6050, by hand;
     /// Adds a file to a link.
-    0x0210 soft never fn cuLinkAddFile_v2(
+    0x0210 local never fn cuLinkAddFile_v2(
         state: CuLinkState, type_: CuJitInputType, path: InStr, num_options: u32,
         options: *mut CuJitOption, option_values: *mut *mut c_void,
-    ) since 6050;
+    ) since 6050, by hand;
     /// Links; the image is there until the link is destroyed.
-    0x0218 soft never fn cuLinkComplete(
+    0x0218 awaited maybe fn cuLinkComplete(
         state: CuLinkState, cubin_out: Out<*mut c_void>, size_out: OptOut<usize>,
-    ) since 5050;
+    ) since 5050, by hand;
     /// Ends a link and frees its image.
-    0x0220 soft never fn cuLinkDestroy(state: CuLinkState) since 5050;
+    0x0220 local never fn cuLinkDestroy(state: CuLinkState) since 5050, by hand;
     0x0228 absent never fn cuModuleGetTexRef(
         tex_ref: *mut CuTexref, hmod: CuModule, name: *const c_char,
     ) since 2000;

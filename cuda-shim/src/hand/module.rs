@@ -115,9 +115,7 @@ fn load(process: &Process, issue: Issue, image: &Image) -> Result<u64, CuError> 
     if bytes.len() > IMAGE_LEN_MAX {
         return Err(CuError::INVALID_IMAGE);
     }
-    for (index, piece) in bytes.chunks(CHUNK_LEN).enumerate() {
-        send_piece(process, issue, piece, index == 0)?;
-    }
+    send(process, issue, bytes)?;
     let load = body(|record| {
         record.put(&ImageLoad {
             reserved: 0,
@@ -131,6 +129,14 @@ fn load(process: &Process, issue: Issue, image: &Image) -> Result<u64, CuError> 
         .get()
         .map_err(|error| process.session.broken(&error))?;
     Ok(loaded.value)
+}
+
+/// Sends bytes in pieces, for a call of the same thread that uses them.
+pub(super) fn send(process: &Process, issue: Issue, bytes: &[u8]) -> CuResult {
+    for (index, piece) in bytes.chunks(CHUNK_LEN).enumerate() {
+        send_piece(process, issue, piece, index == 0)?;
+    }
+    Ok(())
 }
 
 fn send_piece(process: &Process, issue: Issue, bytes: &[u8], is_first: bool) -> CuResult {
