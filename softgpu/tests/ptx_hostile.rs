@@ -35,6 +35,18 @@ fn atomics_of_sizes_that_do_not_exist_are_refused() {
 }
 
 #[test]
+fn bulk_copies_that_nothing_bounds_are_refused() {
+    for spaces in ["global.global", "global.local"] {
+        let text = format!(
+            ".visible .entry k(.param .u64 to) {{ .reg .b64 %d<3>;\n\
+             ld.param.u64 %d1, [to];\n\
+             cp.async.bulk.{spaces}.bulk_group [%d1], [%d1], 0xfffffff0;\nret; }}"
+        );
+        assert!(program(&text).kernel("k").unwrap().is_err(), "{spaces}");
+    }
+}
+
+#[test]
 fn calls_without_end_can_be_cancelled() {
     // 2^60 calls, of which none branches backwards.
     let text = format!(

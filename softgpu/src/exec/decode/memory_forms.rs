@@ -270,6 +270,10 @@ impl Builder<'_> {
         let (Some(to), Some(from)) = (spaces.next(), spaces.next()) else {
             return Err("a bulk copy names two spaces".to_owned());
         };
+        // One side is shared memory, whose size bounds how long a copy can take.
+        if ![to, from].contains(&Space::Shared) {
+            return Err("a bulk copy outside of shared memory".to_owned());
+        }
         let to = self.address(frame, one.operand(0)?, to)?;
         let from = self.address(frame, one.operand(1)?, from)?;
         let size = self.source(frame, one.operand(2)?, ScalarType::U32, one.line)?;
