@@ -1,84 +1,100 @@
-// Stream-ordered allocation: temporaries of many streams, reuse, thresholds, a pool of its own.
+// Stream-ordered allocation: from the device's pool and from one of the program's own, used by
+// kernels and copies, freed in order and used again; and what is refused.
 #include "proof.h"
 
-__global__ void fill(int *values, int len, int start)
+__global__ void scale(float *values, int len, float factor)
 {
-    int i = blockDim.x * blockIdx.x + threadIdx.x;
-    if (i < len) values[i] = start + i;
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < len) values[i] = values[i] * factor + i % 8;
 }
 
-__global__ void add(int *sum, const int *values, int len)
+static int failures;
+
+static void rounds(const char *what, cudaMemPool_t pool)
 {
-    int i = blockDim.x * blockIdx.x + threadIdx.x;
-    if (i < len) atomicAdd(sum, values[i] % 7);
+    cudaStream_t stream;
+    MUST(cudaStreamCreate(&stream));
+    const int len = 3001;
+    std::vector<float> source = input(5, len), expected(len), found(len);
+    for (int round = 0; round < 20; ++round) {
+        float *values, *other;
+        size_t size = (len + round * 100) * sizeof(float);
+        if (pool)
+            MUST(cudaMallocFromPoolAsync(&values, size, pool, stream));
+        else
+            MUST(cudaMallocAsync(&values, size, stream));
+        MUST(cudaMallocAsync(&other, size, stream));
+        MUST(cudaMemcpyAsync(values, source.data(), len * 4, cudaMemcpyHostToDevice, stream));
+        scale<<<(len + 255) / 256, 256, 0, stream>>>(values, len, 2.0f);
+        MUST(cudaMemcpyAsync(other, values, len * 4, cudaMemcpyDeviceToDevice, stream));
+        MUST(cudaFreeAsync(values, stream));
+        MUST(cudaMemcpyAsync(found.data(), other, len * 4, cudaMemcpyDeviceToHost, stream));
+        MUST(cudaFreeAsync(other, stream));
+    }
+    MUST(cudaStreamSynchronize(stream));
+    for (int i = 0; i < len; ++i) expected[i] = source[i] * 2.0f + i % 8;
+    failures += report(what, found, expected);
+    MUST(cudaStreamDestroy(stream));
 }
 
-static unsigned long long number(cudaMemPool_t pool, cudaMemPoolAttr attribute)
+static void attributes(const char *what, cudaMemPool_t pool)
 {
-    unsigned long long value = 0;
-    MUST(cudaMemPoolGetAttribute(pool, attribute, &value));
-    return value;
+    uint64_t used = 1, threshold = 1;
+    int follow = -1;
+    MUST(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used));
+    MUST(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
+    MUST(cudaMemPoolGetAttribute(pool, cudaMemPoolReuseAllowOpportunistic, &follow));
+    printf("%s used=%llu threshold=%llu opportunistic=%d\n", what, (unsigned long long)used,
+           (unsigned long long)threshold, follow);
 }
 
 int main()
 {
-    int can = 0;
-    MUST(cudaDeviceGetAttribute(&can, cudaDevAttrMemoryPoolsSupported, 0));
-    printf("pools %d\n", can);
-    constexpr int STREAMS = 3, ROUNDS = 20;
-    cudaStream_t streams[STREAMS];
-    int *sums;
-    MUST(cudaMalloc(&sums, STREAMS * sizeof(int)));
-    MUST(cudaMemset(sums, 0, STREAMS * sizeof(int)));
+    int has_pools = 0;
+    MUST(cudaDeviceGetAttribute(&has_pools, cudaDevAttrMemoryPoolsSupported, 0));
+    printf("pools %d\n", has_pools);
+    rounds("default pool", nullptr);
+    cudaMemPoolProps asked = {};
+    asked.allocType = cudaMemAllocationTypePinned;
+    asked.location.type = cudaMemLocationTypeDevice;
+    cudaMemPool_t pool, standard, current;
+    MUST(cudaMemPoolCreate(&pool, &asked));
+    rounds("own pool", pool);
+    MUST(cudaDeviceGetDefaultMemPool(&standard, 0));
+    MUST(cudaDeviceGetMemPool(&current, 0));
+    printf("current is default: %d\n", current == standard);
+    MUST(cudaDeviceSetMemPool(0, pool));
+    MUST(cudaDeviceGetMemPool(&current, 0));
+    printf("current is own: %d\n", current == pool);
+    rounds("own is current", nullptr);
+    attributes("fresh", pool);
+    uint64_t threshold = 1 << 20;
+    int off = 0;
+    MUST(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
+    MUST(cudaMemPoolSetAttribute(pool, cudaMemPoolReuseAllowOpportunistic, &off));
+    void *kept, *plain;
+    MUST(cudaMallocAsync(&kept, 1 << 20, nullptr));
     MUST(cudaDeviceSynchronize());
-    int expected[STREAMS] = {};
-    for (cudaStream_t &stream : streams)
-        MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    for (int round = 0; round < ROUNDS; ++round)
-        for (int s = 0; s < STREAMS; ++s) {
-            int len = 500 + 700 * s + 13 * round, *values;
-            MUST(cudaMallocAsync(&values, len * sizeof(int), streams[s]));
-            fill<<<(len + 127) / 128, 128, 0, streams[s]>>>(values, len, round);
-            add<<<(len + 127) / 128, 128, 0, streams[s]>>>(sums + s, values, len);
-            MUST(cudaFreeAsync(values, streams[s]));
-            for (int i = 0; i < len; ++i) expected[s] += (round + i) % 7;
-        }
-    for (cudaStream_t stream : streams) MUST(cudaStreamSynchronize(stream));
-    int found[STREAMS], wrong = 0;
-    MUST(cudaMemcpy(found, sums, sizeof found, cudaMemcpyDeviceToHost));
-    for (int s = 0; s < STREAMS; ++s) wrong += found[s] != expected[s];
-    printf("temporaries: wrong %d\n", wrong);
-
-    cudaMemPool_t pool;
-    MUST(cudaDeviceGetDefaultMemPool(&pool, 0));
-    printf("nothing in use: %d\n", number(pool, cudaMemPoolAttrUsedMemCurrent) == 0);
-    unsigned long long keep = ~0ull;
-    MUST(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep));
-    void *first, *second;
-    MUST(cudaMallocAsync(&first, 1 << 20, streams[0]));
-    MUST(cudaFreeAsync(first, streams[0]));
-    MUST(cudaMallocAsync(&second, 1 << 20, streams[0]));
-    printf("used again in its stream: %d\n", first == second);
-    MUST(cudaFreeAsync(second, streams[0]));
-    MUST(cudaStreamSynchronize(streams[0]));
-    bool kept = number(pool, cudaMemPoolAttrReservedMemCurrent) >= 1 << 20;
+    attributes("changed", pool);
+    printf("free of pool memory: %d\n", cudaFree(kept));
+    MUST(cudaMalloc(&plain, 1000));
+    printf("async free of plain memory: %d\n", cudaFreeAsync(plain, nullptr));
+    MUST(cudaDeviceSynchronize());
+    printf("nothing: %d, too much: %d, twice: %d\n", cudaMallocAsync(&kept, 0, nullptr),
+           cudaMallocAsync(&kept, (size_t)1 << 45, nullptr), cudaFreeAsync(plain, nullptr));
+    cudaMemAccessDesc access = {};
+    access.location.type = cudaMemLocationTypeDevice;
+    access.flags = cudaMemAccessFlagsProtReadWrite;
+    cudaMemAccessFlags flags = cudaMemAccessFlagsProtNone;
+    MUST(cudaMemPoolSetAccess(pool, &access, 1));
+    MUST(cudaMemPoolGetAccess(&flags, pool, &access.location));
+    access.flags = cudaMemAccessFlagsProtNone;
+    printf("access %d, no access to its own: %d\n", flags, cudaMemPoolSetAccess(pool, &access, 1));
     MUST(cudaMemPoolTrimTo(pool, 0));
-    printf("kept %d, then %llu bytes\n", kept, number(pool, cudaMemPoolAttrReservedMemCurrent));
-
-    cudaMemPoolProps properties = {};
-    properties.allocType = cudaMemAllocationTypePinned;
-    properties.location.type = cudaMemLocationTypeDevice;
-    MUST(cudaMemPoolCreate(&pool, &properties));
-    int *values;
-    MUST(cudaMallocFromPoolAsync(&values, 4096, pool, streams[1]));
-    MUST(cudaMemsetAsync(values, 1, 4096, streams[1]));
-    std::vector<int> bytes(1024);
-    MUST(cudaMemcpyAsync(bytes.data(), values, 4096, cudaMemcpyDeviceToHost, streams[1]));
-    MUST(cudaStreamSynchronize(streams[1]));
-    for (int word : bytes) wrong += word != 0x01010101;
-    printf("own pool: in use %d\n", number(pool, cudaMemPoolAttrUsedMemCurrent) >= 4096);
-    MUST(cudaFree(values));
     MUST(cudaMemPoolDestroy(pool));
-    printf("freed twice: %s\n", cudaGetErrorName(cudaFreeAsync(first, streams[0])));
-    return wrong != 0;
+    printf("destroyed twice: %d, default: %d\n", cudaMemPoolDestroy(pool),
+           cudaMemPoolDestroy(standard));
+    MUST(cudaDeviceGetMemPool(&current, 0));
+    printf("current is default: %d\n", current == standard);
+    return failures != 0;
 }

@@ -40,6 +40,7 @@ same_everywhere! {
     matmul_tiled
     occupancy
     per_thread
+    pools
     priorities
     rows
     saxpy

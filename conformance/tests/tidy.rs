@@ -23,7 +23,7 @@ const TABLES: &[&str] = &["wire/src/driver.rs"];
 
 /// Calls with code of their own on at least one side. Everything else is derived from the table: a
 /// change of this number is a decision, not an accident.
-const BY_HAND: usize = 153;
+const BY_HAND: usize = 169;
 
 /// Topics written by hand, and the program of `conformance/programs` that shows each.
 const TOPICS: &[(&str, &str)] = &[
@@ -38,6 +38,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("memory", "errors"),
     ("memset", "streams_events"),
     ("module", "driver_ptx"),
+    ("pool", "pools"),
     ("rows", "rows"),
     ("stream", "threads"),
 ];

@@ -25,6 +25,7 @@ mod memset;
     reason = "copies an image from behind the application's pointer"
 )]
 mod module;
+mod pool;
 #[expect(
     unsafe_code,
     reason = "reads and writes the memory that the application copies"
@@ -52,6 +53,7 @@ pub(crate) use link::*;
 pub(crate) use memory::*;
 pub(crate) use memset::*;
 pub(crate) use module::*;
+pub(crate) use pool::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;
 

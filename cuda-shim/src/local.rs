@@ -12,6 +12,7 @@ mod occupancy;
 #[expect(unsafe_code, reason = "maps and unmaps pinned host memory")]
 mod pinned;
 mod pointer;
+mod pool;
 mod procs;
 mod rows;
 mod stream;
@@ -31,6 +32,7 @@ pub(crate) use function::*;
 pub(crate) use occupancy::*;
 pub(crate) use pinned::*;
 pub(crate) use pointer::*;
+pub(crate) use pool::*;
 pub(crate) use procs::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;

@@ -24,7 +24,7 @@ const MEMORY_OPS: &str = "stream memory operations are absent";
 const DIRECT: &str = "a device of the client cannot reach the GPU's memory";
 const SHARED_HANDLE: &str = "an operating system handle of one host means nothing on another";
 const VIRTUAL: &str = "virtual memory management is absent";
-const POOLS: &str = "memory pools are absent";
+const POOLS: &str = "memory pools of the host are absent";
 const ABSENT: &str = "the calls that it is about are absent";
 const NODES: &str = "NUMA nodes are those of the GPU host";
 
@@ -85,11 +85,10 @@ const MASKS: &[(Attribute, i32, &str)] = &[
         0,
         SHARED_HANDLE,
     ),
-    (Attribute::MEMORY_POOLS_SUPPORTED, 0, POOLS),
     (Attribute::GPU_DIRECT_RDMA_SUPPORTED, 0, DIRECT),
     (Attribute::GPU_DIRECT_RDMA_FLUSH_WRITES_OPTIONS, 0, DIRECT),
     (Attribute::GPU_DIRECT_RDMA_WRITES_ORDERING, 0, DIRECT),
-    (Attribute::MEMPOOL_SUPPORTED_HANDLE_TYPES, 0, POOLS),
+    (Attribute::MEMPOOL_SUPPORTED_HANDLE_TYPES, 0, SHARED_HANDLE),
     (Attribute::DEFERRED_MAPPING_CUDA_ARRAY_SUPPORTED, 0, ABSENT),
     (Attribute::CAN_USE_64_BIT_STREAM_MEM_OPS, 0, MEMORY_OPS),
     (Attribute::CAN_USE_STREAM_WAIT_VALUE_NOR, 0, MEMORY_OPS),

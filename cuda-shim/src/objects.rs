@@ -138,6 +138,13 @@ impl Event {
     }
 }
 
+/// A memory pool.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    /// Ordinal among the devices that the application sees.
+    pub(crate) ordinal: usize,
+}
+
 /// A module or a library.
 #[derive(Debug, Default)]
 pub(crate) struct Module {

@@ -12,7 +12,7 @@ use flexdirect_wire::record::Writer;
 
 use crate::claim::Claims;
 use crate::devices::{self, Device};
-use crate::objects::{Context, Event, Function, Module, Slots, Stream, Table};
+use crate::objects::{Context, Event, Function, Module, Pool, Slots, Stream, Table};
 use crate::ranges::Ranges;
 use crate::session::{self, Connected, Issue, Reply, Session};
 use crate::{lifetime, log, thread};
@@ -34,6 +34,7 @@ pub(crate) struct Process {
     pub(crate) modules: Table<Module>,
     /// Functions and kernels.
     pub(crate) functions: Table<Function>,
+    pub(crate) pools: Table<Pool>,
     ranges: RwLock<Ranges>,
     claims: Mutex<Claims>,
 }
@@ -182,6 +183,7 @@ impl Process {
             events: Slots::new(Kind::EVENT),
             modules: Table::default(),
             functions: Table::default(),
+            pools: Table::default(),
             ranges: RwLock::default(),
             claims: Mutex::default(),
         }

@@ -25,6 +25,8 @@ mod link;
 mod memory;
 #[expect(unsafe_code, reason = "calls the driver with pointers to images")]
 mod module;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+pub(crate) mod pool;
 #[expect(
     unsafe_code,
     reason = "calls the driver with pointers to shadow memory"
@@ -43,5 +45,6 @@ pub(crate) use launch::*;
 pub(crate) use link::*;
 pub(crate) use memory::*;
 pub(crate) use module::*;
+pub(crate) use pool::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;

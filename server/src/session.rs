@@ -249,6 +249,11 @@ impl Session {
                     self.quota.release(device, range.reserved());
                 }
             }
+            What::Freed(range) => {
+                if let Some(device) = range.device() {
+                    self.quota.release(device, range.reserved());
+                }
+            }
         }
     }
 

@@ -76,6 +76,48 @@ bodies! {
         is_async: u32,
     }
 
+    /// `cuMemAllocAsync` and `cuMemAllocFromPoolAsync`; answered by [`Allocated`].
+    PoolAlloc = 32 {
+        /// Pool; 0 for the current one of the stream's device.
+        pool: u64,
+        /// Bytes.
+        len: u64,
+        /// Stream.
+        stream: u64,
+        /// As in [`Alloc`].
+        decoy: u64,
+    }
+
+    /// `cuMemFreeAsync`.
+    PoolFree = 16 {
+        /// First byte.
+        address: u64,
+        /// Stream.
+        stream: u64,
+    }
+
+    /// An attribute of a pool, or the bytes that a trimmed one keeps.
+    PoolValue = 24 {
+        /// Pool.
+        pool: u64,
+        /// `CUmemPool_attribute`.
+        attribute: u32,
+        /// Reserved, zero.
+        reserved: u32,
+        /// The value, if it is set.
+        value: u64,
+    }
+
+    /// Access of one device to a pool.
+    PoolAccess = 16 {
+        /// Pool.
+        pool: u64,
+        /// Device of the lease.
+        device: u32,
+        /// `CUmemAccess_flags`, if they are set.
+        flags: u32,
+    }
+
     /// One end of a [`RowsCopy`]: its rows as they lie in memory.
     RowsEnd = 56 {
         /// One of [`rows`](mod@rows).

@@ -72,13 +72,17 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         nv_sci_sync_attr_list: *mut c_void, dev: CuDevice, flags: i32,
     ) since 10020;
     /// Makes a pool the current one of a device.
-    0x0078 soft never fn cuDeviceSetMemPool(dev: CuDevice, pool: CuMemoryPool) since 11020;
+    0x0078 awaited never fn cuDeviceSetMemPool(
+        dev: CuDevice, pool: CuMemoryPool,
+    ) since 11020, by hand;
     /// Current memory pool of a device.
-    0x0080 soft never fn cuDeviceGetMemPool(pool: Out<CuMemoryPool>, dev: CuDevice) since 11020;
+    0x0080 awaited never fn cuDeviceGetMemPool(
+        pool: Out<CuMemoryPool>, dev: CuDevice,
+    ) since 11020, by hand;
     /// Default memory pool of a device.
-    0x0088 soft never fn cuDeviceGetDefaultMemPool(
+    0x0088 awaited never fn cuDeviceGetDefaultMemPool(
         pool_out: Out<CuMemoryPool>, dev: CuDevice,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Whether contexts can have some multiprocessors alone.
     0x0090 soft never fn cuDeviceGetExecAffinitySupport(
         pi: Out<i32>, type_: CuExecAffinityType, dev: CuDevice,
@@ -665,55 +669,55 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         handle: Out<CuMemGenericAllocationHandle>, addr: *mut c_void,
     ) since 11000;
     /// Frees memory in stream order.
-    0x05a0 soft never fn cuMemFreeAsync(
+    0x05a0 posted never fn cuMemFreeAsync(
         dptr: CuDevicePtr, stream: CuStream,
-    ) since 11020 twin cuMemFreeAsync_ptsz 11020;
+    ) since 11020 twin cuMemFreeAsync_ptsz 11020, by hand;
     /// Allocates from the current pool in stream order.
-    0x05a8 soft never fn cuMemAllocAsync(
+    0x05a8 local never fn cuMemAllocAsync(
         dptr: Out<CuDevicePtr>, bytesize: usize, stream: CuStream,
-    ) since 11020 twin cuMemAllocAsync_ptsz 11020;
+    ) since 11020 twin cuMemAllocAsync_ptsz 11020, by hand;
     /// Gives unused memory of a pool back.
-    0x05b0 soft never fn cuMemPoolTrimTo(
+    0x05b0 awaited maybe fn cuMemPoolTrimTo(
         pool: CuMemoryPool, min_bytes_to_keep: usize,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Sets an attribute of a pool.
-    0x05b8 soft never fn cuMemPoolSetAttribute(
+    0x05b8 awaited never fn cuMemPoolSetAttribute(
         pool: CuMemoryPool, attr: CuMemPoolAttribute, value: *mut c_void,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Reads an attribute of a pool.
-    0x05c0 soft never fn cuMemPoolGetAttribute(
+    0x05c0 awaited never fn cuMemPoolGetAttribute(
         pool: CuMemoryPool, attr: CuMemPoolAttribute, value: *mut c_void,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Says which devices reach a pool.
-    0x05c8 soft never fn cuMemPoolSetAccess(
+    0x05c8 awaited never fn cuMemPoolSetAccess(
         pool: CuMemoryPool, map: *const CuMemAccessDesc, count: usize,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Whether a device reaches a pool.
-    0x05d0 soft never fn cuMemPoolGetAccess(
+    0x05d0 awaited never fn cuMemPoolGetAccess(
         flags: Out<CuMemAccessFlags>, mem_pool: CuMemoryPool, location: *mut CuMemLocation,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Creates a memory pool.
-    0x05d8 soft never fn cuMemPoolCreate(
+    0x05d8 awaited never fn cuMemPoolCreate(
         pool: Out<CuMemoryPool>, pool_props: *const CuMemPoolProps,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Destroys a memory pool.
-    0x05e0 soft never fn cuMemPoolDestroy(pool: CuMemoryPool) since 11020;
+    0x05e0 awaited never fn cuMemPoolDestroy(pool: CuMemoryPool) since 11020, by hand;
     /// Default memory pool of a place.
-    0x05e8 soft never fn cuMemGetDefaultMemPool(
+    0x05e8 local never fn cuMemGetDefaultMemPool(
         pool_out: Out<CuMemoryPool>, location: *mut CuMemLocation, type_: CuMemAllocationType,
-    ) since 13000;
+    ) since 13000, by hand;
     /// Current memory pool of a place.
-    0x05f0 soft never fn cuMemGetMemPool(
+    0x05f0 local never fn cuMemGetMemPool(
         pool: Out<CuMemoryPool>, location: *mut CuMemLocation, type_: CuMemAllocationType,
-    ) since 13000;
+    ) since 13000, by hand;
     /// Makes a pool the current one of a place.
-    0x05f8 soft never fn cuMemSetMemPool(
+    0x05f8 local never fn cuMemSetMemPool(
         location: *mut CuMemLocation, type_: CuMemAllocationType, pool: CuMemoryPool,
-    ) since 13000;
+    ) since 13000, by hand;
     /// Allocates from a pool in stream order.
-    0x0600 soft never fn cuMemAllocFromPoolAsync(
+    0x0600 awaited maybe fn cuMemAllocFromPoolAsync(
         dptr: Out<CuDevicePtr>, bytesize: usize, pool: CuMemoryPool, stream: CuStream,
-    ) since 11020 twin cuMemAllocFromPoolAsync_ptsz 11020;
+    ) since 11020 twin cuMemAllocFromPoolAsync_ptsz 11020, by hand;
     /// Shares a pool with other processes: refused.
     0x0608 soft never fn cuMemPoolExportToShareableHandle(
         handle_out: *mut c_void, pool: CuMemoryPool, handle_type: CuMemAllocationHandleType,

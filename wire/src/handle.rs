@@ -38,6 +38,8 @@ impl Kind {
     pub const STREAM: Self = Self(0x46);
     /// An event.
     pub const EVENT: Self = Self(0x47);
+    /// A memory pool.
+    pub const POOL: Self = Self(0x48);
 }
 
 impl fmt::Debug for Kind {
@@ -50,6 +52,7 @@ impl fmt::Debug for Kind {
             Self::KERNEL => "kernel",
             Self::STREAM => "stream",
             Self::EVENT => "event",
+            Self::POOL => "pool",
             Self(other) => return write!(f, "kind {other:#04x}"),
         };
         f.write_str(name)

@@ -106,7 +106,12 @@ pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
         .ranges_mut()
         .remove(dptr.0, |kind| kind == Kind::Device);
     let range = freed.ok_or(CuError::INVALID_VALUE)?;
-    free(process, range.ordinal, range.context, dptr.0)
+    // Memory of a pool has no context.
+    let context = match range.context {
+        0 => here.context.handle,
+        context => context,
+    };
+    free(process, range.ordinal, context, dptr.0)
 }
 
 fn free(process: &Process, ordinal: usize, context: u64, address: u64) -> CuResult {

@@ -10,6 +10,7 @@ use crate::session::{Current, Session};
 use crate::shadow::contexts::Tables;
 use crate::shadow::handles::Object;
 use crate::shadow::ranges::{Owner, Range};
+use crate::shadow::retire::What;
 
 pub(crate) fn cuDevicePrimaryCtxRetain(call: &mut Call<'_>) -> Result<Step, Stop> {
     let create: ContextCreate = call.body.get()?;
@@ -265,15 +266,14 @@ fn release(session: &Session, range: &Range) {
 /// Gives back what a session held when its last thread has let go of it.
 pub(crate) fn clean_up(session: &Session, mut tables: Tables) {
     let driver = &session.driver;
-    let retired = session
-        .frees
-        .drain()
-        .into_iter()
-        .filter_map(|entry| match entry.what {
-            crate::shadow::retire::What::Memory(range) => Some(range),
-            crate::shadow::retire::What::Slab(_) => None,
-        });
-    let mut ranges: Vec<Range> = retired.collect();
+    let mut ranges = Vec::new();
+    for entry in session.frees.drain() {
+        match entry.what {
+            What::Memory(range) => ranges.push(range),
+            What::Freed(range) => release(session, &range),
+            What::Slab(_) => {}
+        }
+    }
     ranges.append(&mut tables.decoys);
     ranges.append(&mut tables.ranges.remove_all());
     let objects = tables.handles.remove_all();
@@ -282,8 +282,11 @@ pub(crate) fn clean_up(session: &Session, mut tables: Tables) {
             continue;
         }
         for range in &ranges {
-            let owner = context.name;
-            if matches!(range.owner, Owner::Allocation { context, .. } if context == owner) {
+            let Owner::Allocation { context: owner, .. } = range.owner else {
+                continue;
+            };
+            // What has no context is free at the first one; a second free of it is refused.
+            if owner == context.name || owner.is_null() {
                 let _ = driver.free(range.address);
             }
         }

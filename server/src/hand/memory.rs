@@ -113,7 +113,7 @@ fn take_pitch(session: &Session, context: Current, alloc: &Alloc) -> Result<Allo
     })
 }
 
-fn reserve(session: &Session, context: Current, len: u64) -> CuResult {
+pub(super) fn reserve(session: &Session, context: Current, len: u64) -> CuResult {
     if len == 0 {
         return Ok(());
     }
@@ -141,7 +141,7 @@ fn enter(session: &Session, context: Current, address: u64, len: u64) {
 
 /// The client has its own memory where this block lies: the block stays, so that the driver gives
 /// another address, and nobody uses it.
-fn keep_decoy(session: &Session, address: u64) -> CuResult {
+pub(super) fn keep_decoy(session: &Session, address: u64) -> CuResult {
     let mut tables = session.tables();
     let range = tables.ranges.remove_allocation(address)?;
     tables.decoys.push(range);
@@ -162,6 +162,12 @@ pub(crate) fn cuMemFree_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         return Err(CuError::INVALID_VALUE.into());
     };
     drop(tables);
+    let owner = if owner.is_null() {
+        // Memory of a pool has no context.
+        call.context.name
+    } else {
+        owner
+    };
     let events = call
         .seat
         .enter(session, owner)

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use flexdirect_wire::abi::{CuContext, CuEvent, CuLibrary, CuModule, CuStream, Out};
+use flexdirect_wire::abi::{CuContext, CuEvent, CuLibrary, CuMemoryPool, CuModule, CuStream, Out};
 use flexdirect_wire::body::{Create, One};
 use flexdirect_wire::{CuError, Kind, ShadowHandle};
 
@@ -145,6 +145,8 @@ pub(crate) fn destroy(driver: &Driver, kind: Kind, object: Object) {
             Kind::MODULE if object.parent.is_null() => {
                 driver.cuModuleUnload(CuModule(object.driver))
             }
+            // A device's own pool is refused, and stays.
+            Kind::POOL => driver.cuMemPoolDestroy(CuMemoryPool(object.driver)),
             Kind::STREAM => driver.cuStreamDestroy_v2(CuStream(object.driver)),
             _ => Ok(()),
         }

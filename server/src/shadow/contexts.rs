@@ -15,6 +15,7 @@ use super::images::Images;
 use super::ranges::{Range, Ranges};
 use crate::driver::Driver;
 use crate::driver::steps::{EVENT_OWN, Progress};
+use crate::hand::pool::Pool;
 
 /// Everything that a session holds, behind one short lock.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub(crate) struct Tables {
     pub(crate) images: Images,
     /// Kernels of modules and libraries, where the driver is too old to tell their parameters.
     pub(crate) layouts: HashMap<ShadowHandle, Vec<KernelLayout>>,
+    /// Memory pools that the client has names for.
+    pub(crate) pools: HashMap<ShadowHandle, Pool>,
     contexts: Vec<Context>,
     streams: HashMap<ShadowHandle, Stream>,
     copies: Vec<HostCopy>,

@@ -205,7 +205,7 @@ fn index_of(at: usize) -> u32 {
 }
 
 /// Kinds that have tables.
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind::CONTEXT,
     Kind::MODULE,
     Kind::FUNCTION,
@@ -213,6 +213,7 @@ const KINDS: [Kind; 7] = [
     Kind::KERNEL,
     Kind::STREAM,
     Kind::EVENT,
+    Kind::POOL,
 ];
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ pub(crate) enum What {
     Slab(u64),
     /// Device memory.
     Memory(Range),
+    /// Device memory that a free in stream order has given back to the driver.
+    Freed(Range),
 }
 
 impl fmt::Debug for Retire {
@@ -163,7 +165,9 @@ impl Retire {
 impl What {
     fn memory_len(self, device: u16) -> u64 {
         match self {
-            Self::Memory(range) if range.device() == Some(device) => range.reserved(),
+            Self::Memory(range) | Self::Freed(range) if range.device() == Some(device) => {
+                range.reserved()
+            }
             _ => 0,
         }
     }
