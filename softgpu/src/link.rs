@@ -4,7 +4,8 @@
 //! together; loading it resolves symbols across them, as loading an `-rdc` program does. So a link
 //! checks now what loading would find later: syntax, symbols that are missing or defined twice.
 
-use std::collections::HashSet;
+mod missing;
+
 use std::sync::Mutex;
 
 use flexdirect_driver_abi::image::{
@@ -16,11 +17,12 @@ use flexdirect_wire::abi::{CuError, CuLinkState};
 use crate::attributes::CAPABILITY;
 use crate::calls::jit::JitLog;
 use crate::driver::trace;
-use crate::exec::{Program, is_built_in};
+use crate::exec::Program;
 use crate::merge::merge;
 use crate::module::Refused;
-use crate::ptx::{self, Function, Initial, Linkage, Module, Operand, Operands, Space, Statement};
+use crate::ptx::{self, Module};
 use crate::raw::lock;
+use missing::{definitions, missing};
 
 /// A link in progress.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(crate) struct State {
     texts: Vec<Text>,
     /// Members of libraries: taken in as far as they define what is missing.
     members: Vec<Text>,
+    /// Whether the functions that the driver brings are among the members.
+    has_own: bool,
     /// Inputs without PTX, for the log.
     without_ptx: Vec<String>,
     /// The image that was made, which the application reads until the link is destroyed, and its
@@ -48,6 +52,8 @@ pub(crate) struct State {
 struct Text {
     bytes: Vec<u8>,
     module: Module,
+    /// It came out of a library: what nobody reaches of it is not missed.
+    is_member: bool,
 }
 
 /// What an input is (CUDA Driver API, CUjitInputType).
@@ -136,7 +142,10 @@ impl State {
                 self.without_ptx.push(name.to_owned());
             }
             let parsed = texts.into_iter().filter_map(|text| parse(text, name).ok());
-            self.members.extend(parsed);
+            self.members.extend(parsed.map(|text| Text {
+                is_member: true,
+                ..text
+            }));
         }
     }
 
@@ -189,6 +198,11 @@ impl State {
     /// Takes members of libraries in for as long as they define what is missing: names of what is
     /// still missing then.
     fn take_members(&mut self) -> Vec<String> {
+        if !self.has_own {
+            self.has_own = true;
+            let own = parse(OWN.as_bytes().to_vec(), "the driver's own functions");
+            self.members.extend(own);
+        }
         loop {
             let missing = missing(&self.texts);
             let wanted = self.members.iter().position(|member| {
@@ -203,13 +217,20 @@ impl State {
     }
 }
 
+/// Device functions that the driver brings.
+const OWN: &str = include_str!("link/own.ptx");
+
 fn parse(bytes: Vec<u8>, name: &str) -> Result<Text, Refused> {
     let module = ptx::parse(&String::from_utf8_lossy(&bytes));
     let module = module.map_err(|error| Refused {
         error: CuError::INVALID_PTX,
         reason: format!("{name}: {error}"),
     })?;
-    Ok(Text { bytes, module })
+    Ok(Text {
+        bytes,
+        module,
+        is_member: false,
+    })
 }
 
 /// What an input has instead of PTX, for the log.
@@ -230,106 +251,4 @@ fn content(bytes: &[u8], containers: &[&[u8]]) -> String {
         })
         .collect();
     format!("a container with {}", kinds.join(", "))
-}
-
-/// Names that other texts can use.
-fn definitions(module: &Module) -> impl Iterator<Item = &str> {
-    let functions = module.functions.iter().filter(|function| {
-        function.body.is_some() && function.linkage != Linkage::Local && !function.is_entry
-    });
-    let variables = module
-        .variables
-        .iter()
-        .filter(|variable| !matches!(variable.linkage, Linkage::Local | Linkage::Extern));
-    let functions = functions.map(|function| function.name.as_str());
-    functions.chain(variables.map(|variable| variable.name.as_str()))
-}
-
-/// Names that are used, declared and nowhere defined, sorted.
-fn missing(texts: &[Text]) -> Vec<String> {
-    let modules = || texts.iter().map(|text| &text.module);
-    let defined: HashSet<&str> = modules().flat_map(definitions).collect();
-    let mut missing = HashSet::new();
-    for module in modules() {
-        let declared: HashSet<&str> = declarations(module)
-            .filter(|name| !defined.contains(name) && !is_built_in(name))
-            .collect();
-        if declared.is_empty() {
-            continue;
-        }
-        let mut use_of = |name: &str| {
-            if declared.contains(name) {
-                missing.insert(name.to_owned());
-            }
-        };
-        module
-            .functions
-            .iter()
-            .for_each(|function| uses(function, &mut use_of));
-        let initial = module
-            .variables
-            .iter()
-            .flat_map(|variable| &variable.initial);
-        for part in initial {
-            if let Initial::Address { symbol, .. } = part {
-                use_of(symbol);
-            }
-        }
-    }
-    let mut missing: Vec<String> = missing.into_iter().collect();
-    missing.sort();
-    missing
-}
-
-/// Names that a text says are defined elsewhere. Shared arrays without a size are not: every
-/// launch brings their memory.
-fn declarations(module: &Module) -> impl Iterator<Item = &str> {
-    let functions = module.functions.iter().filter(|function| {
-        let own = |other: &&Function| other.name == function.name && other.body.is_some();
-        function.body.is_none() && !module.functions.iter().any(|other| own(&other))
-    });
-    let variables = module.variables.iter().filter(|variable| {
-        variable.linkage == Linkage::Extern
-            && matches!(variable.space, Space::Global | Space::Const)
-    });
-    let functions = functions.map(|function| function.name.as_str());
-    functions.chain(variables.map(|variable| variable.name.as_str()))
-}
-
-fn uses(function: &Function, found: &mut impl FnMut(&str)) {
-    let mut blocks: Vec<&[Statement]> = function.body.iter().map(Vec::as_slice).collect();
-    while let Some(statements) = blocks.pop() {
-        for statement in statements {
-            match statement {
-                Statement::Block(inner) => blocks.push(inner),
-                Statement::Instruction(instruction) => {
-                    if let Operands::Parsed(operands) = &instruction.operands {
-                        operand_uses(operands, found);
-                    }
-                }
-                Statement::Targets { targets, .. } => {
-                    targets.iter().for_each(|target| found(target));
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-fn operand_uses(operands: &[Operand], found: &mut impl FnMut(&str)) {
-    // Operands nest as deep as the parser lets them.
-    let mut rest: Vec<&Operand> = operands.iter().collect();
-    while let Some(operand) = rest.pop() {
-        match operand {
-            Operand::Name { name, .. } => found(name),
-            Operand::Vector(parts) | Operand::List(parts) => rest.extend(parts),
-            Operand::Address { base, rest: others } => {
-                rest.push(base);
-                rest.extend(others);
-            }
-            Operand::Pair(first, second) => rest.extend([&**first, &**second]),
-            Operand::Not(inner) => rest.push(inner),
-            _ => {}
-        }
-    }
 }

@@ -217,6 +217,76 @@ fn objects_and_libraries_of_the_compiler_are_inputs() {
     );
 }
 
+/// Three times: every thread of the grid counts, all wait, and each looks whether all have counted.
+/// Each stores its number where that says, and how many threads there are at the end.
+const GRID: &str = "
+.version 8.0
+.target sm_80
+.address_size 64
+.extern .func (.param .b64 r) __cuda_syscall_CGS_get_intrinsic_handle(.param .b32 a);
+.extern .func (.param .b32 r) __cuda_syscall_CGS_sync(.param .b64 a, .param .b32 b);
+.extern .func (.param .b32 r) __cuda_syscall_CGS_get_size(
+    .param .b64 a, .param .b64 b, .param .b64 c);
+.extern .func (.param .b32 r) __cuda_syscall_CGS_get_rank(
+    .param .b64 a, .param .b64 b, .param .b64 c);
+.visible .entry together(.param .u64 counts)
+{
+    .local .align 4 .b8 place[8];
+    .reg .u64 %rd<9>; .reg .u32 %r<9>; .reg .pred %p<3>;
+    ld.param.u64 %rd1, [counts];
+    call (%rd2), __cuda_syscall_CGS_get_intrinsic_handle, (1);
+    mov.u64 %rd3, place;
+    cvta.local.u64 %rd3, %rd3;
+    add.u64 %rd4, %rd3, 4;
+    call (%r1), __cuda_syscall_CGS_get_size, (%rd3, 0, %rd2);
+    ld.local.u32 %r2, [place];
+    mov.u32 %r3, 0;
+    mov.u32 %r4, 0;
+again:
+    atom.global.add.u32 %r5, [%rd1], 1;
+    add.u32 %r3, %r3, %r2;
+    call (%r1), __cuda_syscall_CGS_sync, (%rd2, 0);
+    ld.volatile.global.u32 %r6, [%rd1];
+    setp.lt.u32 %p1, %r6, %r3;
+    @%p1 trap;
+    add.u32 %r4, %r4, 1;
+    setp.lt.u32 %p2, %r4, 3;
+    @%p2 bra again;
+    call (%r1), __cuda_syscall_CGS_get_rank, (%rd3, %rd4, %rd2);
+    ld.local.u32 %r7, [place];
+    ld.local.u32 %r8, [place+4];
+    mul.wide.u32 %rd5, %r7, 4;
+    add.u64 %rd5, %rd1, %rd5;
+    add.u32 %r7, %r7, %r8;
+    st.global.u32 [%rd5+4], %r7;
+    ret;
+}
+";
+
+#[test]
+fn grids_synchronise_through_the_functions_that_the_driver_brings() {
+    let name = "grids_synchronise_through_the_functions_that_the_driver_brings";
+    alone(name, &[], || {
+        start();
+        let linker = Linker::new();
+        linker.add(PTX_TEXT, GRID.as_bytes()).unwrap();
+        let (image, _) = linker.complete().unwrap();
+        let together = function(load_image(image).unwrap(), "together").unwrap();
+        let counts = allocate(4 * (1 + 4 * 48)).unwrap();
+        cuMemsetD32_v2(counts, 0, 1 + 4 * 48).unwrap();
+        let mut parameter = counts.0;
+        let mut pointers: [*mut c_void; 1] = [(&raw mut parameter).cast()];
+        let (stream, pointers) = (CuStream(0), pointers.as_mut_ptr());
+        cuLaunchCooperativeKernel(together, 2, 2, 1, 16, 3, 1, 0, stream, pointers).unwrap();
+        cuCtxSynchronize().unwrap();
+        let at = |index: u64| word(CuDevicePtr(counts.0 + 4 * index)).unwrap();
+        assert_eq!(at(0), 3 * 4 * 48);
+        for rank in 0..4 * 48 {
+            assert_eq!(u64::from(at(1 + rank)), rank);
+        }
+    });
+}
+
 #[test]
 fn kernels_are_listed_and_loaded_when_used() {
     alone("kernels_are_listed_and_loaded_when_used", &[], || {
