@@ -307,18 +307,23 @@ impl Memory {
     }
 }
 
-/// One pass without branches, so that it vectorises.
+/// One pass without branches or comparisons, so that it vectorises: baseline vector units have no
+/// comparison of longs, but all can subtract and look at signs.
 #[inline(always)]
 fn all_within(start: u64, length: u64, addresses: &[u64; LANES], size: u64) -> bool {
-    if length < size {
+    // Ranges lie below 2^47, see `Memory::new` and `Windows::new`.
+    if length < size || length > 1 << 47 {
         return false;
     }
     let last = length - size;
-    let mut bad = false;
+    let (mut signs, mut low) = (0, 0);
     for &address in addresses {
-        bad |= address.wrapping_sub(start) > last || address & (size - 1) != 0;
+        let offset = address.wrapping_sub(start);
+        // An offset of 2^63 or more has the sign itself; a smaller one beyond `last` gives it.
+        signs |= offset | last.wrapping_sub(offset);
+        low |= address;
     }
-    !bad
+    signs >> 63 == 0 && low & (size - 1) == 0
 }
 
 // SAFETY contract of the four: `address` lies in a mapped range with exposed provenance, aligned.
@@ -381,6 +386,26 @@ mod tests {
         assert!(!memory.load_words(&addresses, &mut row));
         addresses[31] -= 5;
         assert!(!memory.store_words(&addresses, &row));
+    }
+
+    #[test]
+    fn a_row_is_judged_like_its_lanes() {
+        let (start, length) = (0x7000_0000_0000_u64, 4096);
+        let ends = [0, start, start + length, 1 << 63, u64::MAX];
+        let near = |end: u64| (0..20).map(move |step: u64| end.wrapping_add(step).wrapping_sub(10));
+        for address in ends.into_iter().flat_map(near) {
+            let offset = address.wrapping_sub(start);
+            let is_good = offset < length && length - offset >= 4 && address % 4 == 0;
+            for lane in [0, 7, 31] {
+                let mut addresses = [start; LANES];
+                addresses[lane] = address;
+                assert_eq!(
+                    all_within(start, length, &addresses, 4),
+                    is_good,
+                    "{address:x}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::block::Env;
 use super::code::{FunctionCode, Op, Slot};
 use super::lanes::{Longs, Words};
 use super::memory::Bad;
-use super::registers::{FULL, Registers};
+use super::registers::{BITS, FULL, Registers};
 
 /// Why a warp stopped running for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,12 +124,7 @@ impl Warp {
         } else {
             (1 << count) - 1
         };
-        for lane in 0..LANES {
-            let thread = first + lane as u32;
-            self.thread_index[0][lane] = thread % block[0];
-            self.thread_index[1][lane] = thread / block[0] % block[1];
-            self.thread_index[2][lane] = thread / block[0] / block[1];
-        }
+        self.place_threads(block, first);
         self.places = [entry.start; LANES];
         self.frames = [0; LANES];
         self.local_bases = [0; LANES];
@@ -140,6 +135,32 @@ impl Warp {
         self.backward = 0;
         self.due = false;
         self.next_lane = None;
+    }
+
+    /// Indices of its threads in the block; `first` is the number of its first.
+    fn place_threads(&mut self, block: [u32; 3], first: u32) {
+        if block[1] == 1 && block[2] == 1 {
+            self.thread_index = [[0; LANES]; 3];
+            for lane in 0..LANES {
+                self.thread_index[0][lane] = first + lane as u32;
+            }
+            return;
+        }
+        // One division a warp: the others are counted on from there.
+        let rows = first / block[0];
+        let mut at = [first % block[0], rows % block[1], rows / block[1]];
+        for lane in 0..LANES {
+            for axis in 0..3 {
+                self.thread_index[axis][lane] = at[axis];
+            }
+            at[0] += 1;
+            if at[0] == block[0] {
+                (at[0], at[1]) = (0, at[1] + 1);
+                if at[1] == block[1] {
+                    (at[1], at[2]) = (0, at[2] + 1);
+                }
+            }
+        }
     }
 
     /// How long it runs before it lets others run: a warp that has been seen to turn in loops
@@ -320,9 +341,13 @@ impl Warp {
     /// The running group stops where it is; nobody runs then.
     pub(super) fn leave(&mut self) {
         let (pc, base) = (self.pc as u32, self.registers.base as u32);
-        for lane in lanes(self.active) {
-            self.places[lane] = pc;
-            self.frames[lane] = base;
+        if self.active == FULL {
+            (self.places, self.frames) = ([pc; LANES], [base; LANES]);
+        } else {
+            for lane in lanes(self.active) {
+                self.places[lane] = pc;
+                self.frames[lane] = base;
+            }
         }
         self.active = 0;
     }
@@ -333,6 +358,14 @@ impl Warp {
         if runnable == 0 {
             return false;
         }
+        let first = runnable.trailing_zeros() as usize & 31;
+        if self.are_together(runnable, first) {
+            self.active = runnable;
+            self.pc = self.places[first] as usize;
+            self.registers.base = self.frames[first] as usize;
+            self.stop = usize::MAX;
+            return true;
+        }
         // Deeper frames first: a lane that returns can then join those that wait for it.
         let key = |lane: usize| (u32::MAX - self.frames[lane], self.places[lane]);
         let best = lanes(runnable).map(key).min().unwrap_or_default();
@@ -341,6 +374,17 @@ impl Warp {
             .fold(0, with_lane);
         self.resume(active, runnable);
         true
+    }
+
+    /// Whether all of these lanes are where `first` is, as after every barrier of converged code.
+    fn are_together(&self, mask: u32, first: usize) -> bool {
+        let (place, frame) = (self.places[first], self.frames[first]);
+        let mut differ = 0;
+        for lane in 0..LANES {
+            let other = self.places[lane] ^ place | self.frames[lane] ^ frame;
+            differ |= if mask & BITS[lane] != 0 { other } else { 0 };
+        }
+        differ == 0
     }
 
     /// Makes `active` (lanes at one place) the running group.
