@@ -4,9 +4,8 @@
 //! Outside of a lease this program starts itself again under `flexdirect local`, and then has both:
 //! softgpu by its path, and the shim, whose worker runs the same softgpu.
 
-use std::fs;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use flexdirect_bench::driver::{Driver, Stream};
-use flexdirect_bench::root;
+use flexdirect_bench::{results, root};
 
 /// Set in the process that measures.
 const INSIDE: &str = "FLEXDIRECT_BENCH_INSIDE";
@@ -64,7 +63,7 @@ fn measure() {
         Driver::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     let drivers = [("native", open("softgpu")), ("remote", open("cuda"))];
-    let folder = results_folder();
+    let folder = results::folder();
     let begin = std::time::SystemTime::now();
     let mut criterion = Criterion::default()
         .output_directory(&folder)
@@ -234,21 +233,11 @@ fn copies(criterion: &mut Criterion, drivers: &Drivers, rows: &mut Vec<Row>) {
     }
 }
 
-/// Where the measurements are kept: beside what cargo builds.
-fn results_folder() -> PathBuf {
-    let this = std::env::current_exe().expect("a process knows its program");
-    let target = this
-        .ancestors()
-        .nth(3)
-        .expect("PROFILE/deps/program lies in the target folder");
-    target.join("criterion")
-}
-
 /// Native beside remote, medians. Nothing after a run that only tests.
 fn print_table(folder: &Path, begin: std::time::SystemTime, rows: &[Row]) {
     let mut lines = Vec::new();
     for row in rows {
-        let median = |which| median_ns(&folder.join(&row.group).join(which), begin);
+        let median = |which| results::median_ns(&folder.join(&row.group).join(which), begin);
         let (Some(native), Some(remote)) = (median("native"), median("remote")) else {
             continue;
         };
@@ -269,14 +258,4 @@ fn print_table(folder: &Path, begin: std::time::SystemTime, rows: &[Row]) {
         println!("| measured | native | remote | times native |\n|---|---|---|---|");
         println!("{}", lines.join("\n"));
     }
-}
-
-/// Median of a measurement of this run.
-fn median_ns(folder: &Path, begin: std::time::SystemTime) -> Option<f64> {
-    let path = folder.join("new/estimates.json");
-    if fs::metadata(&path).ok()?.modified().ok()? < begin {
-        return None;
-    }
-    let estimates: serde_json::Value = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
-    estimates["median"]["point_estimate"].as_f64()
 }
