@@ -356,7 +356,10 @@ impl Session {
 
 /// Posted records that go out whatever has become of their context: the worker has to let go of
 /// what they name, or an awaited call that follows them tells.
-const GIVES_BACK: [Op; 3] = [
+const GIVES_BACK: [Op; 6] = [
+    op::cuMemcpyHtoD_v2,
+    op::cuMemcpyHtoDAsync_v2,
+    op::cuMemcpy3DAsync_v2,
     op::cuStreamDestroy_v2,
     op::cuEventDestroy_v2,
     body::session::IMAGE_PIECE,

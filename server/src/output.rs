@@ -66,7 +66,16 @@ impl Output {
             let mut wanted = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
             let polled = poll(&mut wanted, PollTimeout::NONE);
             let Some(session) = session.upgrade() else {
-                return;
+                if polled.is_err() {
+                    return;
+                }
+                // What nobody will hear: the driver must not wait for room in the pipe while it
+                // cleans up.
+                let mut lost = [0; READ_LEN];
+                match nix::unistd::read(&pipe, &mut lost) {
+                    Ok(1..) | Err(nix::errno::Errno::EAGAIN) => continue,
+                    _ => return,
+                }
             };
             match polled {
                 Ok(_) => {

@@ -162,7 +162,8 @@ impl Operation {
                 let mut looks = 0u32;
                 while !place.holds(*value, *condition) {
                     if context.is_ending() || context.fault().is_err() {
-                        return Ok(());
+                        // What comes after must not run: what it waits for is not there.
+                        return Err(CuError::CONTEXT_IS_DESTROYED);
                     }
                     pause(looks);
                     looks = looks.saturating_add(1);

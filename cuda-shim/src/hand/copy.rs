@@ -99,6 +99,9 @@ impl Copy {
 
     /// Has read all of the source when it returns, pinned or not.
     fn to_device(self, to: u64, from: *mut u8, len: usize) -> CuResult {
+        // Before anything is put into the slab, which only a record can give back.
+        let context = self.stream.context;
+        self.process.session.check_context(context)?;
         if self
             .process
             .session

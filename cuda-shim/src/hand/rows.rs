@@ -230,6 +230,8 @@ impl Copy {
         let (pitch, height) = (self.from.pitch, self.from.height);
         let reach = self.extent.reach(pitch, height).ok_or(BAD)? as u64;
         let session = &self.process.session;
+        // Before anything is put into the slab, which only a record can give back.
+        session.check_context(self.stream.context)?;
         let is_pending = session.landings().is_pending(self.from.start, reach);
         if is_pending {
             // The source is what an earlier copy writes to: the stream comes to this one after it.

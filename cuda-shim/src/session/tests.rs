@@ -22,6 +22,9 @@ fn issue(op: Op) -> Issue {
 fn a_reply_finds_its_thread() {
     let fake = Fake::start();
     let session = &fake.process.session;
+    // A number is used again when its thread has ended: none ends before all have theirs.
+    let all = std::sync::Barrier::new(4);
+    let all = &all;
     std::thread::scope(|scope| {
         for thread in 0..4u32 {
             scope.spawn(move || {
@@ -34,6 +37,7 @@ fn a_reply_finds_its_thread() {
                         .check()
                         .unwrap();
                 }
+                all.wait();
                 thread
             });
         }

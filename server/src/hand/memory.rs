@@ -8,7 +8,7 @@ use flexdirect_wire::{CuError, CuResult, ShadowHandle};
 use crate::dispatch::{Call, Desk, Step, Stop};
 use crate::session::{Current, Session};
 use crate::shadow::ranges::{Owner, Range};
-use crate::shadow::retire::{Retire, Retired, What};
+use crate::shadow::retire::{FREES_WAIT, Retire, Retired, What};
 
 pub(crate) fn cuMemAlloc_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     allocate(call, take)
@@ -33,7 +33,7 @@ fn allocate(call: &mut Call<'_>, take: Take) -> Result<Step, Stop> {
         let has_frees = !session.frees.is_empty();
         let taken = match take(session, context, &alloc) {
             Err(CuError::OUT_OF_MEMORY) if has_frees => {
-                session.frees.wait_empty(None);
+                session.frees.wait_pushed(FREES_WAIT);
                 take(session, context, &alloc)
             }
             taken => taken,
@@ -156,6 +156,11 @@ pub(crate) fn cuMemFree_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         return Ok(Step::Done);
     }
     let session = call.session;
+    let current = call.context.name;
+    if current.is_null() {
+        // Memory of a pool has no context of its own: its free could not be waited for.
+        return Err(CuError::INVALID_CONTEXT.into());
+    }
     let mut tables = session.tables();
     let range = tables.ranges.remove_allocation(address)?;
     let Owner::Allocation { context: owner, .. } = range.owner else {
@@ -164,7 +169,7 @@ pub(crate) fn cuMemFree_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     drop(tables);
     let owner = if owner.is_null() {
         // Memory of a pool has no context.
-        call.context.name
+        current
     } else {
         owner
     };

@@ -21,7 +21,7 @@ use crate::session::{Current, Session};
 use crate::shadow::contexts::Queue;
 use crate::shadow::handles::Object;
 use crate::shadow::ranges::{Owner, Range};
-use crate::shadow::retire::{Retire, Retired, What};
+use crate::shadow::retire::{FREES_WAIT, Retire, Retired, What};
 
 /// What a session remembers of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ pub(crate) fn cuMemAllocFromPoolAsync(call: &mut Call<'_>) -> Result<Step, Stop>
         let has_frees = !session.frees.is_empty();
         let taken = match take(session, context, ask.len, pool, queue) {
             Err(CuError::OUT_OF_MEMORY) if has_frees => {
-                session.frees.wait_empty(None);
+                session.frees.wait_pushed(FREES_WAIT);
                 take(session, context, ask.len, pool, queue)
             }
             taken => taken,

@@ -154,7 +154,7 @@ fn finish(
 
 /// Calls that do without a context, or have to be begun to give back what they came with: a thread
 /// whose context is gone makes them as one that has none.
-const NEED_NO_CONTEXT: [Op; 12] = [
+const NEED_NO_CONTEXT: [Op; 14] = [
     op::cuDevicePrimaryCtxRetain,
     op::cuDevicePrimaryCtxReset,
     op::cuDevicePrimaryCtxReset_v2,
@@ -166,6 +166,8 @@ const NEED_NO_CONTEXT: [Op; 12] = [
     op::cuLibraryGetKernel,
     op::cuMemcpyHtoD_v2,
     op::cuMemcpyHtoDAsync_v2,
+    op::cuMemcpy3DAsync_v2,
+    op::cuLinkComplete,
     body::session::IMAGE_PIECE,
 ];
 

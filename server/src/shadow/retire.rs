@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use flexdirect_wire::ShadowHandle;
 use flexdirect_wire::abi::CuEvent;
@@ -27,9 +28,15 @@ struct State {
     queue: VecDeque<Retired>,
     /// Context and subject of the entry that the thread has taken.
     active: Option<(ShadowHandle, What)>,
+    /// Entries ever added, and those of them that are gone.
+    pushed: u64,
+    done: u64,
     has_thread: bool,
     is_closed: bool,
 }
+
+/// How long an allocation that fails waits for the frees before it.
+pub(crate) const FREES_WAIT: Duration = Duration::from_secs(5);
 
 /// One entry: what, after which events.
 pub(crate) struct Retired {
@@ -66,6 +73,7 @@ impl Retire {
         let retire = pick(session);
         let mut state = retire.lock();
         state.queue.push_back(entry);
+        state.pushed += 1;
         if !state.has_thread && !state.is_closed {
             state.has_thread = true;
             let own = Arc::clone(session);
@@ -94,6 +102,15 @@ impl Retire {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Waits until the entries that there are now are gone, but no longer than `limit`: what they
+    /// wait for may be something that the caller is to do next.
+    pub(crate) fn wait_pushed(&self, limit: Duration) {
+        let state = self.lock();
+        let last = state.pushed;
+        let waits = |state: &mut State| !state.is_closed && state.done < last;
+        drop(self.changed.wait_timeout_while(state, limit, waits));
     }
 
     /// Bytes of device memory that the client has given up and that are not free yet.
@@ -125,7 +142,10 @@ impl Retire {
             let is_entered = seat.enter(session, entry.context).is_ok();
             for &event in &entry.events {
                 // An error of the context ends the wait too, and is told to whoever asks next.
-                if is_entered && session.driver.query_event(event) != Ok(Progress::Done) {
+                // A pool gives memory back to the device when somebody synchronises, not before.
+                let must = matches!(entry.what, What::Freed(_));
+                let is_open = || session.driver.query_event(event) != Ok(Progress::Done);
+                if is_entered && (must || is_open()) {
                     let _ = session.driver.synchronize_event(event);
                 }
             }
@@ -135,7 +155,10 @@ impl Retire {
             }
             drop(tables);
             session.finish_retired(entry.what);
-            self.lock().active = None;
+            let mut state = self.lock();
+            state.active = None;
+            state.done += 1;
+            drop(state);
             self.changed.notify_all();
         }
     }

@@ -15,14 +15,20 @@ pub(crate) fn cuMemcpyPeer(
     src_context: CuContext,
     byte_count: usize,
 ) -> CuResult {
+    // In order with the work of both contexts, pending and future: what is pending is waited for
+    // here, and what comes later finds the copy done.
+    for context in [dst_context, src_context] {
+        let context = context::find(context)?;
+        context.check()?;
+        context.synchronize()?;
+    }
     let stream = CuStream(0);
-    cuMemcpyPeerAsync(
-        dst_device,
-        dst_context,
-        src_device,
-        src_context,
+    peer(
+        (dst_device, dst_context),
+        (src_device, src_context),
         byte_count,
         stream,
+        true,
     )
 }
 
@@ -34,6 +40,22 @@ pub(crate) fn cuMemcpyPeerAsync(
     byte_count: usize,
     stream: CuStream,
 ) -> CuResult {
+    peer(
+        (dst_device, dst_context),
+        (src_device, src_context),
+        byte_count,
+        stream,
+        false,
+    )
+}
+
+fn peer(
+    (dst_device, dst_context): (CuDevicePtr, CuContext),
+    (src_device, src_context): (CuDevicePtr, CuContext),
+    byte_count: usize,
+    stream: CuStream,
+    waits: bool,
+) -> CuResult {
     context::stream(stream)?;
     usable(dst_context)?;
     usable(src_context)?;
@@ -44,7 +66,7 @@ pub(crate) fn cuMemcpyPeerAsync(
     lies_with(src_device, src_context)?;
     let target = Place::device(dst_device, byte_count);
     let source = Place::device(src_device, byte_count);
-    checked(target, source, stream, false)
+    checked(target, source, stream, waits)
 }
 
 /// Whether a context can be used.

@@ -8,13 +8,13 @@ use flexdirect_wire::abi::*;
 use super::graph_memory::{captured_allocation, captured_free};
 use super::memory::free_without_waiting;
 use super::not_null;
-use crate::context;
 use crate::driver::{self, trace};
 use crate::graph;
 use crate::mempool::{self, POOLS, Pool};
 use crate::raw;
 use crate::stream::Work;
 use crate::windows::{Devices, bit};
+use crate::{capture, context};
 
 pub(crate) fn cuMemAllocAsync(
     dptr: Out<CuDevicePtr>,
@@ -51,6 +51,8 @@ pub(crate) fn cuMemFreeAsync(dptr: CuDevicePtr, stream: CuStream) -> CuResult {
     if captured_free(&context, &stream, dptr)? {
         return Ok(());
     }
+    // What is refused is refused before anything is freed.
+    capture::refuse(&context, &stream)?;
     if let Some(freed) = graph::memory::free(dptr.0) {
         let freed = freed?;
         let work = move || {

@@ -254,6 +254,8 @@ fn check(launch: &Launch<'_>) -> Result<(), Fault> {
         && blocks * room_len(launch) as u128 > COOPERATIVE_LEN_MAX
     {
         "its blocks need more memory together than there may be".to_owned()
+    } else if room_len(launch) > BLOCK_LEN_MAX {
+        "a block needs more memory than there may be".to_owned()
     } else {
         return Ok(());
     };
@@ -273,6 +275,8 @@ const WORKERS_MAX: usize = 1024;
 const ROOM_LEN_MAX: usize = 2 << 30;
 /// Blocks that a worker may have started, as many as a multiprocessor holds.
 const RESIDENTS_MAX: usize = 32;
+/// Bytes that one block may take: an allocation that the host refuses would end the process.
+const BLOCK_LEN_MAX: usize = 4 << 30;
 /// Bytes that all blocks of a cooperative launch may take.
 const COOPERATIVE_LEN_MAX: u128 = 4 << 30;
 /// Bytes of one row in all three register files.

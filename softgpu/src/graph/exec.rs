@@ -78,7 +78,7 @@ impl Exec {
     ///
     /// # Errors
     /// Those of its contexts and of the submission.
-    pub(crate) fn launch(&self, context: &Context, stream: &Arc<Stream>) -> CuResult {
+    pub(crate) fn launch(&self, context: &Arc<Context>, stream: &Arc<Stream>) -> CuResult {
         let plan = Arc::clone(&lock(&self.plan));
         for step in &plan.steps {
             if let Some(context) = &step.action.context {
@@ -95,7 +95,7 @@ impl Exec {
         memory::launch(abouts, self.flags & AUTO_FREE_ON_LAUNCH != 0)?;
         // Held throughout, so that launches are submitted in the order in which they wait.
         let mut last = lock(&self.last);
-        let run = Run::new(plan);
+        let run = Run::new(plan, context);
         let before = last.replace(run.end());
         let work = move || run.execute();
         context.submit(

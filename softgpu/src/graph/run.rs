@@ -2,13 +2,15 @@
 //! time on threads of their own, as a device with several queues would.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use flexdirect_wire::abi::CuResult;
+use flexdirect_wire::abi::{CuError, CuResult};
 
 use super::About;
 use super::exec::Plan;
+use crate::context::Context;
 use crate::event::Moment;
 use crate::raw::{self, lock};
 
@@ -19,6 +21,9 @@ pub(super) struct Run {
     /// Of each step that is an event.
     moments: Vec<Option<Arc<Moment>>>,
     end: Arc<Moment>,
+    /// Whose end, and the failure of another step, end the waits of steps.
+    context: Weak<Context>,
+    has_failed: AtomicBool,
 }
 
 /// What is done and what can be done.
@@ -32,7 +37,7 @@ struct Progress {
 
 impl Run {
     /// A launch of now: its events are recorded, as far as others can see.
-    pub(super) fn new(plan: Arc<Plan>) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, context: &Arc<Context>) -> Self {
         let moment = |about: &About| match about {
             About::Record(event) => {
                 let moment = Arc::new(Moment::default());
@@ -47,6 +52,8 @@ impl Run {
             moments: moments.collect(),
             plan,
             end: Arc::default(),
+            context: Arc::downgrade(context),
+            has_failed: AtomicBool::new(false),
         }
     }
 
@@ -98,10 +105,13 @@ impl Run {
             };
             drop(now);
             let done = std::panic::AssertUnwindSafe(|| self.step(step));
-            let unknown = Err(flexdirect_wire::abi::CuError::UNKNOWN);
+            let unknown = Err(CuError::UNKNOWN);
             let result = std::panic::catch_unwind(done).unwrap_or(unknown);
             now = lock(progress);
             now.left -= 1;
+            if result.is_err() {
+                self.has_failed.store(true, Ordering::Relaxed);
+            }
             if now.result.is_ok() {
                 now.result = result;
             }
@@ -122,12 +132,23 @@ impl Run {
         }
     }
 
+    /// Whether nobody needs what is left any more: what a step waits for may then never come.
+    fn is_given_up(&self) -> bool {
+        let context = self.context.upgrade();
+        let is_ended = context.is_none_or(|own| own.cancel.load(Ordering::Relaxed));
+        is_ended || self.has_failed.load(Ordering::Relaxed)
+    }
+
     fn step(&self, index: usize) -> CuResult {
         let step = &self.plan.steps[index];
         match (&step.action.about, &self.moments[index]) {
             (About::Record(_), Some(moment)) => moment.reach(Instant::now()),
             (About::Wait(_), Some(moment)) => {
-                moment.wait();
+                while !moment.wait_until(Instant::now() + LOOK) {
+                    if self.is_given_up() {
+                        return Err(CuError::CONTEXT_IS_DESTROYED);
+                    }
+                }
             }
             _ => {}
         }
@@ -156,3 +177,6 @@ impl Drop for Run {
 
 /// Threads of one launch.
 const WORKERS_MAX: usize = 16;
+
+/// How long a step waits before it looks whether the launch has been given up.
+const LOOK: Duration = Duration::from_millis(50);

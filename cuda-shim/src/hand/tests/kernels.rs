@@ -238,7 +238,7 @@ fn launch_attributes_cross_by_value() {
         (1, 4, 2)
     );
     assert_eq!(run(2, 0), Ok(()), "not cooperative");
-    assert_eq!(run(2, 1), Err(CuError::NOT_SUPPORTED));
+    assert_eq!(run(2, 1), Ok(()), "cooperative");
     assert_eq!(
         run(7, 0),
         Err(CuError::NOT_SUPPORTED),
