@@ -22,14 +22,16 @@ pub(crate) fn cuMemcpyPeer(
         context.check()?;
         context.synchronize()?;
     }
-    let stream = CuStream(0);
-    peer(
-        (dst_device, dst_context),
-        (src_device, src_context),
+    cuMemcpyPeerAsync(
+        dst_device,
+        dst_context,
+        src_device,
+        src_context,
         byte_count,
-        stream,
-        true,
-    )
+        CuStream(0),
+    )?;
+    let (context, stream) = context::stream(CuStream(0))?;
+    context.synchronize_stream(&stream)
 }
 
 pub(crate) fn cuMemcpyPeerAsync(
@@ -39,22 +41,6 @@ pub(crate) fn cuMemcpyPeerAsync(
     src_context: CuContext,
     byte_count: usize,
     stream: CuStream,
-) -> CuResult {
-    peer(
-        (dst_device, dst_context),
-        (src_device, src_context),
-        byte_count,
-        stream,
-        false,
-    )
-}
-
-fn peer(
-    (dst_device, dst_context): (CuDevicePtr, CuContext),
-    (src_device, src_context): (CuDevicePtr, CuContext),
-    byte_count: usize,
-    stream: CuStream,
-    waits: bool,
 ) -> CuResult {
     context::stream(stream)?;
     usable(dst_context)?;
@@ -66,7 +52,7 @@ fn peer(
     lies_with(src_device, src_context)?;
     let target = Place::device(dst_device, byte_count);
     let source = Place::device(src_device, byte_count);
-    checked(target, source, stream, waits)
+    checked(target, source, stream, false)
 }
 
 /// Whether a context can be used.
