@@ -29,7 +29,7 @@ fn floats_to_floats() {
             let (Kind::Float(from_bits, from_exponent), Kind::Float(to_bits, to_exponent)) =
                 (from.kind, to.kind)
             else {
-                unreachable!()
+                unreachable!("FLOATS holds floats only")
             };
             let narrows = to_bits < from_bits || to_exponent < from_exponent;
             let words: &[&str] = match (narrows, from == to) {

@@ -142,7 +142,10 @@ impl Exec {
         for (old, new) in own.steps.iter_mut().zip(new.steps) {
             old.action = new.action;
         }
-        own._users = new._users;
+        let old = std::mem::replace(&mut own._users, new._users);
+        drop(plan);
+        // The application's destructors may wait for a thread that launches this graph.
+        drop(old);
         Ok(())
     }
 
