@@ -193,6 +193,7 @@ impl Session {
         landing: u64,
     ) -> Result<Reply, CuError> {
         let waiter = thread::waiter();
+        let generation = self.sticky.generation();
         let awaited = Awaited {
             waiter: Arc::clone(&waiter),
             landing,
@@ -205,7 +206,7 @@ impl Session {
         }
         self.output.print();
         let mut reply = reply?;
-        self.sticky.learn(issue.context, reply.status);
+        self.sticky.learn(issue.context, reply.status, generation);
         if self.sticky.is_known(reply.deferred) {
             reply.deferred = 0;
         }

@@ -13,6 +13,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{dup2_stdout, pipe2};
 
+use flexdirect_transport::{Link, Span};
+use flexdirect_wire::body::region;
+use flexdirect_wire::limits::OUTPUT_LEN_MAX;
+
 use crate::session::Session;
 
 #[expect(
@@ -44,7 +48,7 @@ pub(crate) fn take() -> io::Result<()> {
 /// Tells the client what has been printed so far, if this process's output was taken.
 pub(crate) fn tell(session: &Session) {
     if let Some(output) = OUTPUT.get() {
-        output.tell(session);
+        output.tell(&*session.link);
     }
 }
 
@@ -71,17 +75,14 @@ impl Output {
                 }
                 // What nobody will hear: the driver must not wait for room in the pipe while it
                 // cleans up.
-                let mut lost = [0; READ_LEN];
+                let mut lost = [0; OUTPUT_LEN_MAX];
                 match nix::unistd::read(&pipe, &mut lost) {
                     Ok(1..) | Err(nix::errno::Errno::EAGAIN) => continue,
                     _ => return,
                 }
             };
             match polled {
-                Ok(_) => {
-                    self.tell(&session);
-                    session.outbox.post(&*session.link);
-                }
+                Ok(_) => self.tell(&*session.link),
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => {
                     tracing::error!("what kernels print cannot be read: {error}");
@@ -91,17 +92,23 @@ impl Output {
         }
     }
 
-    fn tell(&self, session: &Session) {
+    /// As bulk, which waits for a client that is slower than the kernels print: the pipe is full
+    /// then, and the driver waits for it.
+    fn tell(&self, link: &dyn Link) {
         let pipe = self.lock();
-        let mut text = [0; READ_LEN];
+        let mut text = [0; OUTPUT_LEN_MAX];
         // What the pipe held when this was called is less than this, however fast others print.
         for _ in 0..READS_MAX {
-            match nix::unistd::read(&*pipe, &mut text) {
-                Ok(len @ 1..) => {
-                    session.outbox.append_output(&*session.link, &text[..len]);
-                }
-                _ => return,
-            }
+            let Ok(len @ 1..) = nix::unistd::read(&*pipe, &mut text) else {
+                return;
+            };
+            let span = Span {
+                region: region::OUTPUT,
+                offset: 0,
+                len: len as u64,
+            };
+            // Of a link that has died others hear; the pipe is still to be emptied.
+            let _ = link.put(span, &text[..len]);
         }
     }
 
@@ -112,8 +119,9 @@ impl Output {
 
 static OUTPUT: OnceLock<Output> = OnceLock::new();
 
-/// Bytes of one read, and so of one message.
-const READ_LEN: usize = 16 << 10;
-
 /// Reads that empty a pipe of the largest size that a process without rights can ask for (1 MiB).
 const READS_MAX: usize = 64;
+
+#[cfg(test)]
+#[expect(unsafe_code, reason = "names memory of the test")]
+mod tests;

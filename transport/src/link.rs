@@ -39,7 +39,8 @@ pub trait Link: Send + Sync + fmt::Debug {
 
     /// Writes bulk into memory that the peer named, after everything sent before it.
     ///
-    /// May block while the transport drains; not to be called from the thread that receives.
+    /// May block while the transport drains. The thread that receives calls it only where the peer
+    /// goes on receiving whatever happens to what it sends.
     /// Other threads may `post` and `put` meanwhile; what they send arrives after these bytes, in
     /// the order of their calls. Empty bulk arrives too: as a destination of no bytes that landed.
     /// When this returns, `bytes` has been read; it need not have arrived.

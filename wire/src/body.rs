@@ -337,6 +337,15 @@ pub mod link {
     pub const FETCH: u32 = 2;
 }
 
+/// Regions that bulk is put to, beside landings, which have the numbers that records name.
+pub mod region {
+    /// Client to server: the inbound slab.
+    pub const SLAB: u64 = 0;
+    /// Server to client: what kernels have printed, at most
+    /// [`OUTPUT_LEN_MAX`](crate::limits::OUTPUT_LEN_MAX) bytes at once.
+    pub const OUTPUT: u64 = u64::MAX;
+}
+
 /// Kinds of side messages.
 pub mod side {
     /// Server to client: the inbound slab is free up to position `a`.

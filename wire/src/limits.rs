@@ -34,6 +34,9 @@ pub const PARAMETERS_LEN_MAX: usize = 32_764;
 /// Most parameters of a kernel: one byte each.
 pub const PARAMETERS_MAX: usize = PARAMETERS_LEN_MAX;
 
+/// Text of kernels that is sent at once, in bytes: a quarter of what a pipe holds.
+pub const OUTPUT_LEN_MAX: usize = 16 << 10;
+
 /// Live handles of one kind in a session: a program that leaks a million events has a bug.
 pub const HANDLES_MAX: usize = 1 << 20;
 

@@ -80,11 +80,8 @@ pub mod flags {
 
 /// Flags of a reply.
 pub mod reply_flags {
-    /// No reply to a record: the body is text, with its length, that kernels have printed to the
-    /// server's standard output. The sequence is 0.
-    pub const OUTPUT: u32 = 1;
     /// All that are defined; others are refused.
-    pub const ALL: u32 = OUTPUT;
+    pub const ALL: u32 = 0;
 }
 
 /// Bytes that are no record: ends the session.

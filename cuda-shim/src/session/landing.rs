@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 
 use flexdirect_transport::link::{Destination, Error, PUT_LEN_MAX, Span};
+use flexdirect_wire::body::region;
+use flexdirect_wire::limits::OUTPUT_LEN_MAX;
 
 /// A promise that memory may be written to until its landing has ended.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Landings {
     live: HashMap<u64, Landing>,
     /// Where bulk goes that nobody wants any more.
     waste: Vec<u8>,
+    /// Where what kernels have printed goes.
+    printed: Vec<u8>,
 }
 
 impl Landings {
@@ -78,6 +82,12 @@ impl Landings {
             // bytes.
             return Ok(unsafe { Destination::new(target, len) });
         }
+        if span.region == region::OUTPUT && len <= OUTPUT_LEN_MAX {
+            self.printed.resize(OUTPUT_LEN_MAX, 0);
+            // SAFETY: `printed` has this many bytes, is never resized again, and is read by the
+            // thread that receives, after the bytes have landed.
+            return Ok(unsafe { Destination::new(self.printed.as_mut_ptr(), len) });
+        }
         if span.region == 0 || span.region > self.last || len > PUT_LEN_MAX {
             return Err(Error::protocol(format!(
                 "bulk for a landing that never was: {span:?}"
@@ -88,15 +98,18 @@ impl Landings {
         Ok(unsafe { Destination::new(self.waste.as_mut_ptr(), len) })
     }
 
-    /// Notes that the bytes of a span are in.
-    pub(super) fn landed(&mut self, span: Span) {
-        let Some(landing) = self.live.get_mut(&span.region) else {
-            return;
-        };
+    /// Notes that the bytes of a span are in. Returns them if kernels have printed them.
+    pub(super) fn landed(&mut self, span: Span) -> Option<&[u8]> {
+        if span.region == region::OUTPUT {
+            let len = usize::try_from(span.len).unwrap_or(usize::MAX);
+            return self.printed.get(..len);
+        }
+        let landing = self.live.get_mut(&span.region)?;
         landing.missing = landing.missing.saturating_sub(span.len);
         if landing.missing == 0 {
             self.live.remove(&span.region);
         }
+        None
     }
 }
 

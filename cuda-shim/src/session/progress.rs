@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use flexdirect_transport::{Destination, Error, Lanes, Sink, Span};
 use flexdirect_wire::body::{Side, side};
-use flexdirect_wire::record::{Reader, ReplyHeader, reply_flags, split_reply};
+use flexdirect_wire::record::{ReplyHeader, split_reply};
 use nix::sys::signal::SigSet;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -55,11 +55,7 @@ impl Sink for Inbox<'_> {
             let reply =
                 split_reply(&mut rest).map_err(|error| Error::protocol(error.to_string()))?;
             executed = executed.max(reply.header.executed);
-            if reply.header.flags & reply_flags::OUTPUT != 0 {
-                let text = Reader::new(reply.body).bytes();
-                let text = text.map_err(|error| Error::protocol(error.to_string()))?;
-                self.session.output.keep(text);
-            } else if reply.header.sequence != 0 {
+            if reply.header.sequence != 0 {
                 self.session.take_reply(&reply.header, reply.body)?;
             }
         }
@@ -71,7 +67,9 @@ impl Sink for Inbox<'_> {
     }
 
     fn landed(&mut self, span: Span) -> Result<(), Error> {
-        self.session.landings().landed(span);
+        if let Some(text) = self.session.landings().landed(span) {
+            self.session.output.keep(text);
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! it from the driver; a posted one would be taken here without a word.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use flexdirect_wire::abi::{CuError, CuResult};
@@ -17,16 +17,30 @@ pub(super) struct Sticky {
     /// Whether there is any: all that a call looks at in a process in which nothing went wrong.
     is_any: AtomicBool,
     codes: Mutex<HashMap<u64, CuError>>,
+    /// Counts contexts that have gone.
+    generation: AtomicU64,
 }
 
 impl Sticky {
-    /// Notes what a reply to a call in `context` says. The first code of a context stays.
-    pub(super) fn learn(&self, context: u64, status: u32) {
+    /// How many contexts have gone: taken before a call, for what is learnt from its reply.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Notes what a reply to a call in `context` says. The first code of a context stays; none is
+    /// learnt if a context has gone since `generation`: it may be this one, and its handle be that
+    /// of another already; the next reply will tell.
+    pub(super) fn learn(&self, context: u64, status: u32, generation: u64) {
         let Err(error) = CuError::check(status) else {
             return;
         };
-        if context != 0 && ENDS_CONTEXT.contains(&error) {
-            self.codes().entry(context).or_insert(error);
+        if context == 0 || !ENDS_CONTEXT.contains(&error) {
+            return;
+        }
+        let mut codes = self.codes();
+        // Under the lock that `forget` counts under.
+        if self.generation() == generation {
+            codes.entry(context).or_insert(error);
             self.is_any.store(true, Ordering::Release);
         }
     }
@@ -51,7 +65,9 @@ impl Sticky {
 
     /// A context is gone; its handle may come again.
     pub(super) fn forget(&self, context: u64) {
-        self.codes().remove(&context);
+        let mut codes = self.codes();
+        self.generation.fetch_add(1, Ordering::Release);
+        codes.remove(&context);
     }
 
     fn codes(&self) -> MutexGuard<'_, HashMap<u64, CuError>> {
@@ -84,17 +100,28 @@ mod tests {
     #[test]
     fn a_context_ends_once_and_until_it_is_gone() {
         let sticky = Sticky::default();
-        sticky.learn(7, CuError::INVALID_VALUE.code());
-        sticky.learn(7, 0);
-        sticky.learn(0, CuError::ASSERT.code());
+        sticky.learn(7, CuError::INVALID_VALUE.code(), 0);
+        sticky.learn(7, 0, 0);
+        sticky.learn(0, CuError::ASSERT.code(), 0);
         assert_eq!(sticky.check(7), Ok(()));
-        sticky.learn(7, CuError::ASSERT.code());
-        sticky.learn(7, CuError::LAUNCH_FAILED.code());
+        sticky.learn(7, CuError::ASSERT.code(), 0);
+        sticky.learn(7, CuError::LAUNCH_FAILED.code(), 0);
         assert_eq!(sticky.check(7), Err(CuError::ASSERT), "the first");
         assert_eq!(sticky.check(8), Ok(()), "another context goes on");
         assert!(sticky.is_known(CuError::ASSERT.code()));
         assert!(!sticky.is_known(CuError::LAUNCH_FAILED.code()));
         sticky.forget(7);
         assert_eq!(sticky.check(7), Ok(()));
+    }
+
+    #[test]
+    fn a_late_reply_says_nothing_of_the_next_context() {
+        let sticky = Sticky::default();
+        let before = sticky.generation();
+        sticky.forget(7);
+        sticky.learn(7, CuError::ASSERT.code(), before);
+        assert_eq!(sticky.check(7), Ok(()), "that was of the context before");
+        sticky.learn(7, CuError::ASSERT.code(), sticky.generation());
+        assert_eq!(sticky.check(7), Err(CuError::ASSERT));
     }
 }

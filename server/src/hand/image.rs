@@ -7,11 +7,12 @@ use flexdirect_driver_abi::image::{Image, Kind as ImageKind};
 use flexdirect_driver_abi::layout::{self, KernelLayout};
 use flexdirect_wire::abi::{CuDevice, InBytes};
 use flexdirect_wire::body::{ImageLoad, ImagePiece};
-use flexdirect_wire::limits::IMAGE_LEN_MAX;
+use flexdirect_wire::limits::THREADS_MAX;
 use flexdirect_wire::{CuError, ShadowHandle};
 
 use crate::dispatch::{Call, Step, Stop};
 use crate::session::{Fault, Session};
+use crate::shadow::images::{Held, Taken};
 
 /// A piece of an image, before the load that uses it.
 pub(crate) fn image_piece(call: &mut Call<'_>) -> Result<Step, Stop> {
@@ -35,7 +36,7 @@ pub(crate) fn image_piece(call: &mut Call<'_>) -> Result<Step, Stop> {
         .append(call.header.thread, piece.first == 1, bytes)
     {
         return Err(Fault::Images {
-            len_max: IMAGE_LEN_MAX,
+            threads_max: THREADS_MAX,
         }
         .into());
     }
@@ -43,26 +44,28 @@ pub(crate) fn image_piece(call: &mut Call<'_>) -> Result<Step, Stop> {
 }
 
 /// The bytes of the image that the record's thread has sent.
-pub(super) fn image(call: &mut Call<'_>) -> Result<Vec<u8>, Stop> {
+pub(super) fn image(call: &mut Call<'_>) -> Result<Taken, Stop> {
     let load: ImageLoad = call.body.get()?;
     if load.reserved != 0 {
         return Err(call.bad("reserved", load.reserved));
     }
-    let bytes = call.session.tables().images.take(call.header.thread);
+    let bytes = call.session.tables().images.take(call.header.thread)?;
     if bytes.len() as u64 != load.len {
         return Err(call.bad("length of the image", load.len));
     }
     Ok(bytes)
 }
 
-/// Checks that an image lies within its bytes.
-pub(super) fn check(bytes: Vec<u8>) -> Result<Image, CuError> {
-    Image::from_bytes(bytes).map_err(|error| {
+/// Checks that an image lies within its bytes. What it counts is held beside it.
+pub(super) fn check(taken: Taken) -> Result<(Image, Held), CuError> {
+    let (bytes, held) = taken.into_parts();
+    let image = Image::from_bytes(bytes).map_err(|error| {
         tracing::debug!("image: {error}");
         CuError::check(error.code())
             .err()
             .unwrap_or(CuError::INVALID_IMAGE)
-    })
+    })?;
+    Ok((image, held))
 }
 
 /// Keeps how the kernels' parameters lie, for a driver that does not tell.

@@ -19,7 +19,7 @@ use crate::session::Session;
 pub(crate) fn cuLinkComplete(call: &mut Call<'_>) -> Result<Step, Stop> {
     let request: Link = call.body.get()?;
     let thread = call.header.thread;
-    let bytes = call.session.tables().images.take(thread);
+    let bytes = call.session.tables().images.take(thread)?;
     if bytes.len() as u64 != request.len {
         return Err(call.bad("length of the inputs", request.len));
     }

@@ -19,7 +19,7 @@ pub(crate) fn cuModuleLoadData(call: &mut Call<'_>) -> Result<Step, Stop> {
     let context = call.context()?.name;
     let image = image(call)?;
     Call::later(move |desk| {
-        let image = check(image)?;
+        let (image, _held) = check(image)?;
         let mut module = CuModule::default();
         let loadable = Loadable::new(&image);
         // SAFETY: the image was checked to lie within its bytes, which outlive the call, as does
@@ -57,7 +57,7 @@ pub(crate) fn cuModuleLoadFatBinary(call: &mut Call<'_>) -> Result<Step, Stop> {
 pub(crate) fn cuLibraryLoadData(call: &mut Call<'_>) -> Result<Step, Stop> {
     let image = image(call)?;
     Call::later(move |desk| {
-        let image = check(image)?;
+        let (image, _held) = check(image)?;
         let mut library = CuLibrary::default();
         let loadable = Loadable::new(&image);
         // SAFETY: as for cuModuleLoadData; there are no options.

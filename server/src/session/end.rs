@@ -38,11 +38,11 @@ pub enum Fault {
         /// The lane of that.
         lane: u16,
     },
-    /// Images over the limit.
-    #[error("images of over {len_max} bytes on their way at once")]
+    /// Images of more threads than there may be.
+    #[error("images of over {threads_max} threads on their way at once")]
     Images {
         /// The limit.
-        len_max: usize,
+        threads_max: usize,
     },
     /// A lane beyond the devices of the lease.
     #[error("record {sequence} for lane {lane} of {lanes}")]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use flexdirect_transport::Link;
 use flexdirect_wire::CuError;
 use flexdirect_wire::limits::THREADS_MAX;
-use flexdirect_wire::record::{ReplyHeader, Writer, reply_flags};
+use flexdirect_wire::record::{ReplyHeader, Writer};
 
 use super::order::Order;
 
@@ -76,23 +76,6 @@ impl Outbox {
             debug_assert!(empty.is_ok(), "a header alone is a reply");
         }
         state.told = executed;
-        if state.batch.len() >= POST_LEN {
-            state.post(link);
-        }
-    }
-
-    /// Appends text that kernels have printed: the replies that follow come after it.
-    pub(crate) fn append_output(&self, link: &dyn Link, text: &[u8]) {
-        let mut state = self.lock();
-        let header = ReplyHeader {
-            executed: state.told,
-            flags: reply_flags::OUTPUT,
-            ..ReplyHeader::default()
-        };
-        let mut writer = Writer::reply(&mut state.batch, header);
-        writer.bytes(text);
-        let appended = writer.finish();
-        debug_assert!(appended.is_ok(), "a piece of text fits");
         if state.batch.len() >= POST_LEN {
             state.post(link);
         }
