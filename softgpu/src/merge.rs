@@ -137,7 +137,7 @@ fn rename_operand(operand: &mut Operand, names: &HashMap<String, String>) {
             rename_operand(first, names);
             rename_operand(second, names);
         }
-        Operand::Not(inner) => rename_operand(inner, names),
+        Operand::Not(inner) | Operand::Minus(inner) => rename_operand(inner, names),
         Operand::Integer(_) | Operand::Single(_) | Operand::Double(_) | Operand::Sink => {}
     }
 }

@@ -267,6 +267,8 @@ pub enum Operand {
     Pair(Box<Self>, Box<Self>),
     /// `!p`
     Not(Box<Self>),
+    /// `-a`, of a register: an operand of `vmad`.
+    Minus(Box<Self>),
     /// `_`: a result that is not wanted.
     Sink,
 }

@@ -278,6 +278,12 @@ pub(super) fn compare(v: [u64; 4], mode: u32) -> [u64; 2] {
     [one(0), one(16)]
 }
 
+/// [`compare`] with all ones for each half that holds.
+pub(super) fn compare_mask(v: [u64; 4], mode: u32) -> [u64; 2] {
+    let [low, high] = compare(v, mode);
+    [(low * 0xffff) | ((high * 0xffff) << 16), 0]
+}
+
 /// [`compare`] with 1.0 for each half that holds.
 pub(super) fn compare_set(v: [u64; 4], mode: u32) -> [u64; 2] {
     let truth = if mode & 1 == 0 { 0x3c00 } else { 0x3f80 };

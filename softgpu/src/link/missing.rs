@@ -166,7 +166,7 @@ fn operand_uses(operands: &[Operand], found: &mut impl FnMut(&str)) {
                 rest.extend(others);
             }
             Operand::Pair(first, second) => rest.extend([&**first, &**second]),
-            Operand::Not(inner) => rest.push(inner),
+            Operand::Not(inner) | Operand::Minus(inner) => rest.push(inner),
             _ => {}
         }
     }

@@ -197,6 +197,10 @@ impl Parser<'_> {
                 self.depth -= 1;
                 Ok(Operand::Not(Box::new(inner)))
             }
+            Kind::Mark(b'-') if matches!(self.peek_after(), Kind::Word(_)) => {
+                self.next();
+                Ok(Operand::Minus(Box::new(self.name()?)))
+            }
             Kind::Mark(b'{') => {
                 self.next();
                 Ok(Operand::Vector(self.operand_list(b'}')?))

@@ -210,7 +210,14 @@ impl Builder<'_> {
         let (function, targets): (ScalarFunction, _) = match one.operand(0)? {
             _ if one.opcode == "set" => {
                 let target = self.target(frame, one.operand(0)?)?;
-                (half::compare_set, [target, Target::Nothing])
+                // Into an integer a half that holds is all ones.
+                let is_float = one.types.first().is_some_and(|to| to.is_float());
+                let function: ScalarFunction = if is_float {
+                    half::compare_set
+                } else {
+                    half::compare_mask
+                };
+                (function, [target, Target::Nothing])
             }
             Operand::Pair(first, second) => {
                 let targets = [self.target(frame, first)?, self.target(frame, second)?];

@@ -35,6 +35,16 @@ impl Builder<'_> {
     fn video_scalar(&mut self, frame: &mut Frame, one: &One<'_>, mut video: Video) -> Reason<()> {
         let mut operands = Vec::new();
         for (index, operand) in one.operands.iter().enumerate() {
+            let operand = match operand {
+                Operand::Minus(inner) if video.operation == Operation::MultiplyAdd => {
+                    match index {
+                        1 | 2 => video.minus_product = !video.minus_product,
+                        _ => video.minus_third = true,
+                    }
+                    inner
+                }
+                operand => operand,
+            };
             let (operand, fields) = split(operand);
             if index < 3 {
                 video.parts[index] = match fields {
@@ -137,6 +147,8 @@ fn modifiers(one: &One<'_>, operation: Operation) -> Video {
             0
         },
         plus_one: one.has("po"),
+        minus_product: false,
+        minus_third: false,
     }
 }
 

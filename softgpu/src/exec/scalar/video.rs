@@ -69,6 +69,9 @@ pub(in crate::exec) struct Video {
     /// Bits to shift a product's sum to the right: 0, 7 or 15.
     pub(in crate::exec) scale: u32,
     pub(in crate::exec) plus_one: bool,
+    /// The product, the third operand is subtracted.
+    pub(in crate::exec) minus_product: bool,
+    pub(in crate::exec) minus_third: bool,
 }
 
 impl Video {
@@ -98,6 +101,8 @@ impl Video {
             | u32::from(self.wrap) << 25
             | scale << 26
             | u32::from(self.plus_one) << 28
+            | u32::from(self.minus_product) << 29
+            | u32::from(self.minus_third) << 30
     }
 
     fn from_mode(mode: u32) -> Self {
@@ -112,6 +117,8 @@ impl Video {
             wrap: flag(25),
             scale: [0, 7, 15][(mode >> 26 & 3) as usize % 3],
             plus_one: flag(28),
+            minus_product: flag(29),
+            minus_third: flag(30),
         }
     }
 
@@ -128,7 +135,15 @@ impl Video {
             Operation::ShiftLeft | Operation::ShiftRight => {
                 let count = if self.wrap { b & 31 } else { b.clamp(0, 32) };
                 if self.operation == Operation::ShiftLeft {
-                    a << count
+                    // Up to 65 bits: what is to be saturated must not lose the highest.
+                    let wide = i128::from(a) << count;
+                    let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
+                    let bounded = if self.saturate {
+                        wide.clamp(least, most)
+                    } else {
+                        wide
+                    };
+                    bounded as i64
                 } else {
                     a >> count
                 }
@@ -146,9 +161,12 @@ impl Video {
     }
 
     fn product(&self, a: i64, b: i64, c: u32) -> u32 {
-        let signed = self.signed[1] || self.signed[2];
-        let c = extended(c, 32, signed);
-        let sum = i128::from(a) * i128::from(b) + i128::from(c) + i128::from(self.plus_one);
+        let minus = self.minus_product || self.minus_third;
+        let signed = self.signed[1] || self.signed[2] || minus;
+        let of = |negative: bool, value: i128| if negative { -value } else { value };
+        let product = of(self.minus_product, i128::from(a) * i128::from(b));
+        let third = of(self.minus_third, i128::from(extended(c, 32, signed)));
+        let sum = product + third + i128::from(self.plus_one);
         let result = sum >> self.scale;
         if !self.saturate {
             return result as u32;
