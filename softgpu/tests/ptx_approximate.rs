@@ -6,6 +6,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::float_cmp,
+    clippy::type_complexity,
     clippy::unwrap_used,
     reason = "test code"
 )]

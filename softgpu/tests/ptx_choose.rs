@@ -3,6 +3,8 @@
 //!
 //! `PTX_LONG=1` tries a hundred times as many random operands, `PTX_SEED` other ones.
 
+#![allow(clippy::cast_possible_truncation, reason = "test code")]
+
 mod ptx_support;
 
 use ptx_support::convert::{BF16, F16, F32, F64, FLOATS, Type, flushed, infinity, widen};

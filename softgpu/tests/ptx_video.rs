@@ -3,6 +3,13 @@
 //!
 //! `PTX_LONG=1` tries a hundred times as many random operands, `PTX_SEED` other ones.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::type_complexity,
+    reason = "test code"
+)]
+
 mod ptx_support;
 
 use ptx_support::integer::Type;
