@@ -325,7 +325,14 @@ fn registers_are_packed_and_unpacked() {
             Want::Bits(v[0] >> (shift / 2) & 0xff)
         });
     }
-    // The parts may be the register that is taken apart, and the other way round.
+}
+
+#[test]
+fn a_register_is_taken_apart_into_itself() {
+    let mut random = Random::new();
+    let inputs: Vec<[u64; 4]> = (0..count(200))
+        .map(|_| std::array::from_fn(|_| random.next()))
+        .collect();
     compare(
         "mov.b64 {%v0, %v1}, %xa; mov.b64 %xa, {%v1, %v0}; mov.b64 %x, %xa;",
         Out::Long,
