@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use flexdirect_driver_abi::tables;
 use flexdirect_wire::abi::{CuContext, CuError, CuResult, CuStream};
 
+use crate::bell::{Bell, Bells};
 use crate::capture;
 use crate::device::Device;
 use crate::driver::{self, CONTEXTS, EVENTS, LIBRARIES, MODULES, STREAMS};
@@ -45,6 +46,8 @@ pub(crate) struct Context {
     streams: Mutex<Streams>,
     /// Set while it ends: kernels stop, for nobody will see what they do.
     pub(crate) cancel: AtomicBool,
+    /// Rung when that is set.
+    cancelled: Bells,
     /// What its kernels printed and nobody has waited for yet.
     printed: Mutex<Vec<u8>>,
     /// Limits, of which launches take some, and cache configurations, which are only read again.
@@ -93,6 +96,7 @@ impl Context {
             fault: AtomicU32::new(0),
             streams: Mutex::default(),
             cancel: AtomicBool::new(false),
+            cancelled: Bells::default(),
             printed: Mutex::default(),
             settings: Mutex::new(Settings::default()),
             peers: Mutex::default(),
@@ -212,14 +216,60 @@ impl Context {
         let _ending = Ending(self, outer);
         // What its work prints is still told; a kernel without end must not keep the caller.
         if !self.drain_until(Instant::now() + grace) {
-            self.cancel.store(true, Ordering::Relaxed);
+            self.cancel();
         }
-        self.clear();
+        self.clear(grace);
+        self.cancel.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends what its kernels do and its streams wait for.
+    fn cancel(&self) {
+        self.cancel.store(true, Ordering::SeqCst);
+        self.cancelled.ring();
+    }
+
+    /// Whether nobody will see what is done in it from now on.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::SeqCst)
+    }
+
+    /// Has a bell ring when it is cancelled, or gone.
+    pub(crate) fn hang(&self, bell: &Arc<Bell>) {
+        self.cancelled.hang(bell);
+    }
+
+    /// Waits for other contexts' work that may use memory which is the application's again when
+    /// this one has ended. `grace` is how long this one's own work had.
+    fn drain_others(&self, grace: Duration) {
+        for other in driver::contexts() {
+            if other.id == self.id || other.drain_until(Instant::now() + GRACE) {
+                continue;
+            }
+            if grace.is_zero() {
+                // At exit nobody may be there to end it. Only then: it is good work.
+                other.stop();
+            } else {
+                other.drain();
+            }
+        }
+    }
+
+    /// Ends its work, and nothing else of it, unless another thread ends all of it.
+    fn stop(&self) {
+        let mut life = lock(&self.life);
+        if life.ending.is_some() {
+            return;
+        }
+        life.ending = Some(thread::current().id());
+        drop(life);
+        let _ending = Ending(self, None);
+        self.cancel();
+        self.drain();
         self.cancel.store(false, Ordering::Relaxed);
     }
 
     /// Ends everything in it.
-    fn clear(self: &Arc<Self>) {
+    fn clear(self: &Arc<Self>, grace: Duration) {
         capture::context_ended(self);
         self.drain();
         self.flush_prints();
@@ -242,7 +292,9 @@ impl Context {
         graph::memory::forget_context(self.id);
         managed::forget_context(self.id);
         self.device().arena.free_context(self.id);
-        driver::pinned().free_context(self.id);
+        if driver::pinned().free_context(self.id) {
+            self.drain_others(grace);
+        }
         tables::context_destroyed(self.handle.0);
         lock(&self.peers).clear();
         *lock(&self.settings) = Settings::default();

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use flexdirect_wire::abi::{CuError, CuEvent};
 
+use crate::bell::{Bell, Bells};
 use crate::capture::Captured;
 use crate::raw::lock;
 
@@ -28,6 +29,7 @@ pub(crate) struct Event {
 pub(crate) struct Moment {
     time: Mutex<Option<Instant>>,
     changed: Condvar,
+    bells: Bells,
 }
 
 impl Event {
@@ -86,31 +88,24 @@ impl Moment {
     pub(crate) fn reach(&self, now: Instant) {
         *lock(&self.time) = Some(now);
         self.changed.notify_all();
+        self.bells.ring();
     }
 
     /// Marks it as reached, unless it was before.
     pub(crate) fn reach_if_not(&self, now: Instant) {
         lock(&self.time).get_or_insert(now);
         self.changed.notify_all();
+        self.bells.ring();
+    }
+
+    /// Has a bell ring when it is reached.
+    pub(crate) fn hang(&self, bell: &Arc<Bell>) {
+        self.bells.hang(bell);
     }
 
     /// When it was reached.
     pub(crate) fn reached(&self) -> Option<Instant> {
         *lock(&self.time)
-    }
-
-    /// Waits until it is reached, but no longer than that; whether it is.
-    pub(crate) fn wait_until(&self, deadline: Instant) -> bool {
-        let mut time = lock(&self.time);
-        while time.is_none() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let woken = self.changed.wait_timeout(time, left);
-            time = woken.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
     }
 
     /// Waits until it is reached.

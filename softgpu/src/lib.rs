@@ -16,6 +16,7 @@
 mod arena;
 mod array;
 mod attributes;
+mod bell;
 mod callback;
 mod calls;
 mod capture;

@@ -110,6 +110,10 @@ impl Pinned {
         if before.is_some_and(|(start, range)| start + range.about.len > about.address) {
             return Err(Unfit::Known);
         }
+        // Managed or virtual memory: its window must not be replaced by this one.
+        if windows::overlaps(about.address, about.len) {
+            return Err(Unfit::Known);
+        }
         let range = Range {
             about,
             _mapping: None,
@@ -138,8 +142,9 @@ impl Pinned {
         found.is_some()
     }
 
-    /// Takes out all that a context owns.
-    pub(crate) fn free_context(&self, context: u64) {
+    /// Takes out all that a context owns: whether some of it was registered, so that the caller
+    /// has to wait for whatever may still use it.
+    pub(crate) fn free_context(&self, context: u64) -> bool {
         let mut ranges = lock(&self.ranges);
         let (owned, others) = std::mem::take(&mut *ranges)
             .into_iter()
@@ -149,6 +154,7 @@ impl Pinned {
         for &address in owned.keys() {
             windows::close(address);
         }
+        owned.values().any(|range| range.about.is_registered)
     }
 
     /// The range that `address` lies in.
@@ -193,7 +199,7 @@ mod tests {
         assert!(pinned.hold(address, 100).is_some());
         assert!(pinned.hold(address + 1, 100).is_none());
         assert!(!pinned.free(address + 1));
-        pinned.free_context(2);
+        assert!(!pinned.free_context(2));
         assert!(pinned.free(address));
         assert!(!pinned.free(address), "freed once");
         assert!(
@@ -233,7 +239,7 @@ mod tests {
         assert_eq!(pinned.register(at(1 << 15, 1 << 40)), Err(Unfit::Unmapped));
         assert!(pinned.free(about.address));
         assert!(!windows::holds(about.address, 1));
-        pinned.free_context(1);
+        assert!(pinned.free_context(1));
         assert!(!windows::holds(mapping.address(), 1));
     }
 }

@@ -9,12 +9,12 @@
 //! has to wake up for a synchronous copy.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use flexdirect_wire::abi::{CuError, CuResult, CuStream, CuStreamAttrValue};
 
+use crate::bell::{Bell, Bells};
 use crate::context::Context;
 use crate::event::Moment;
 use crate::raw::{self, lock};
@@ -36,6 +36,8 @@ pub(crate) struct Stream {
     pub(crate) attributes: Mutex<BTreeMap<u32, CuStreamAttrValue>>,
     state: Mutex<State>,
     changed: Condvar,
+    /// Rung when a job is done.
+    bells: Bells,
 }
 
 /// How a stream relates to others.
@@ -116,6 +118,7 @@ impl Stream {
             attributes: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
+            bells: Bells::default(),
         }
     }
 
@@ -137,6 +140,19 @@ impl Stream {
     /// # Errors
     /// OPERATING_SYSTEM when there can be no thread; CONTEXT_IS_DESTROYED for a closed stream.
     pub(crate) fn push(self: &Arc<Self>, waits: Vec<Wait>, work: Work) -> Result<u64, CuError> {
+        self.push_made(waits, || Ok(work))
+    }
+
+    /// Adds a job that is made when nothing can refuse it any more: what making it changes is
+    /// changed only then. Nothing else is submitted meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`Stream::push`] and of `make`.
+    pub(crate) fn push_made(
+        self: &Arc<Self>,
+        waits: Vec<Wait>,
+        make: impl FnOnce() -> Result<Work, CuError>,
+    ) -> Result<u64, CuError> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(CuError::CONTEXT_IS_DESTROYED);
@@ -145,6 +161,7 @@ impl Stream {
             self.start_thread()?;
             state.has_thread = true;
         }
+        let work = make()?;
         state.submitted += 1;
         state.queue.push_back(Job { waits, work });
         let number = state.submitted;
@@ -166,7 +183,7 @@ impl Stream {
 
     /// Executes claimed work in the calling thread.
     pub(crate) fn execute_claimed(&self, work: Work) {
-        self.execute(work);
+        self.execute(work, true);
         self.finish();
     }
 
@@ -231,18 +248,21 @@ impl Stream {
             };
             state.running = true;
             drop(state);
-            for wait in job.waits {
-                wait.wait(&self.context);
-            }
-            self.execute(job.work);
+            let mut waits = job.waits.iter();
+            let is_in_order = waits.all(|wait| wait.wait(&self.context));
+            self.execute(job.work, is_in_order);
             self.finish();
             state = lock(&self.state);
         }
     }
 
-    fn execute(&self, work: Work) {
+    /// Unless it is in order, what the work has to come after may not have happened, nor for what
+    /// comes after it: its context is ending, and as in a poisoned one nothing is executed.
+    fn execute(&self, work: Work, is_in_order: bool) {
         let context = self.context.upgrade();
         let fault = context.as_ref().and_then(|context| context.fault().err());
+        let is_ending = !is_in_order || context.as_ref().is_some_and(|own| own.is_cancelled());
+        let fault = fault.or_else(|| is_ending.then_some(CuError::CONTEXT_IS_DESTROYED));
         match work {
             Work::Execute(body) if fault.is_none() => {
                 let body = std::panic::AssertUnwindSafe(body);
@@ -267,6 +287,7 @@ impl Stream {
         state.running = false;
         drop(state);
         self.changed.notify_all();
+        self.bells.ring();
     }
 
     fn sleep<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
@@ -284,23 +305,53 @@ impl Wait {
         }
     }
 
-    /// Waits for it, unless `context` is ended: what another one does may take for ever.
-    fn wait(&self, context: &Weak<Context>) {
+    /// Waits for it, unless `context` is ended: what another one does may take for ever. Whether it
+    /// is over.
+    fn wait(&self, context: &Weak<Context>) -> bool {
+        if self.is_over() {
+            return true;
+        }
+        let bell = Arc::new(Bell::default());
+        match self {
+            Self::Job(stream, _) => stream.bells.hang(&bell),
+            Self::Moment(moment) => moment.hang(&bell),
+        }
+        if let Some(context) = context.upgrade() {
+            context.hang(&bell);
+        }
         loop {
-            let deadline = Instant::now() + CANCEL_STEP;
-            let is_over = match self {
-                Self::Job(stream, number) => stream.wait_until(*number, deadline),
-                Self::Moment(moment) => moment.wait_until(deadline),
-            };
-            let context = context.upgrade();
-            if is_over || context.is_none_or(|own| own.cancel.load(Ordering::Relaxed)) {
-                return;
+            let seen = bell.rings();
+            if self.is_over() {
+                return true;
             }
+            if context.upgrade().is_none_or(|own| own.is_cancelled()) {
+                return false;
+            }
+            bell.wait(seen);
         }
     }
 }
 
-/// While a stream waits for another, it looks so often whether its context is ended.
-const CANCEL_STEP: Duration = Duration::from_millis(50);
 /// Jobs that a stream keeps: about as many as NVIDIA's driver queues before a launch blocks.
 const QUEUE_LEN_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_made_for_a_stream_that_takes_no_more() {
+        let context = Weak::new();
+        let stream = Arc::new(Stream::new(CuStream(1), 1, Kind::NonBlocking, 0, context));
+        stream.close();
+        let mut is_made = false;
+        let made = stream.push_made(Vec::new(), || {
+            is_made = true;
+            Ok(Work::Nothing)
+        });
+        assert_eq!(made, Err(CuError::CONTEXT_IS_DESTROYED));
+        assert!(!is_made, "it changes what nobody would change back");
+        let refused = stream.push_made(Vec::new(), || Err(CuError::INVALID_VALUE));
+        assert!(refused.is_err() && stream.is_over());
+    }
+}

@@ -90,6 +90,14 @@ pub(crate) fn holds(address: u64, len: u64) -> bool {
     }
 }
 
+/// Whether a window has one of `len` bytes at `address`.
+pub(crate) fn overlaps(address: u64, len: u64) -> bool {
+    let state = lock(&STATE);
+    let end = address.saturating_add(len);
+    let before = state.by_address.range(..end).next_back();
+    before.is_some_and(|(start, window)| start + window.len > address)
+}
+
 /// What kernels of a device reach by now; `peers` are the devices whose arenas are open to it.
 pub(crate) fn snapshot(ordinal: usize, peers: Devices) -> Arc<Windows> {
     let mut state = lock(&STATE);
@@ -140,6 +148,8 @@ mod tests {
         let (with, without) = (snapshot(3, 0), snapshot(2, 0));
         assert!(Arc::ptr_eq(&with, &snapshot(3, 0)), "nothing has changed");
         assert!(!Arc::ptr_eq(&with, &without));
+        assert!(overlaps(PLACE - 1, 2) && overlaps(PLACE + 99, 9) && overlaps(PLACE + 5, 1));
+        assert!(!overlaps(PLACE - 1, 1) && !overlaps(PLACE + 100, 9));
         open(PLACE, window(10));
         assert!(!holds(PLACE, 100), "replaced");
         close(PLACE);

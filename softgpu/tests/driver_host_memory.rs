@@ -151,3 +151,35 @@ fn registered_memory_is_pinned_where_it_is() {
         assert_eq!(cuCtxSynchronize(), Err(CuError::ILLEGAL_ADDRESS));
     });
 }
+
+#[test]
+fn memory_that_kernels_reach_already_is_not_registered() {
+    let name = "memory_that_kernels_reach_already_is_not_registered";
+    // Managed memory of the first device is a window of the second.
+    alone(name, &[("SOFTGPU_DEVICES", "2")], || {
+        start();
+        let again = Err(CuError::HOST_MEMORY_ALREADY_REGISTERED);
+        let len = 2 << 20;
+        let place = out(|place| cuMemAddressReserve(place, len, 0, CuDevicePtr(0), 0)).unwrap();
+        let mut about = CuMemAllocationProp {
+            kind: 1,
+            ..CuMemAllocationProp::default()
+        };
+        about.location.kind = 1;
+        let memory = out(|memory| cuMemCreate(memory, len, &raw const about, 0)).unwrap();
+        cuMemMap(place, len, 0, memory, 0).unwrap();
+        let access = CuMemAccessDesc {
+            location: about.location,
+            flags: 3,
+        };
+        cuMemSetAccess(place, len, &raw const access, 1).unwrap();
+        let address = usize::try_from(place.0).unwrap();
+        for (offset, len) in [(0, len), (4096, 4096), (0, 4)] {
+            let inside = std::ptr::with_exposed_provenance_mut(address + offset);
+            assert_eq!(cuMemHostRegister_v2(inside, len, 0), again);
+        }
+        let set = function(load(PTX).unwrap(), "set").unwrap();
+        launch(set, CuStream(0), &[place.0 + 8192, 7]).unwrap();
+        assert_eq!(word(CuDevicePtr(place.0 + 8192)), Ok(7));
+    });
+}

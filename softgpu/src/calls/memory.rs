@@ -9,6 +9,7 @@ use crate::arena::Purpose;
 use crate::attributes::{PITCH_ALIGNMENT, PITCH_MAX};
 use crate::capture;
 use crate::context::{self, Context};
+use crate::device::Device;
 use crate::driver;
 use crate::graph;
 use crate::managed;
@@ -203,7 +204,11 @@ pub(crate) fn cuMemHostRegister_v2(p: *mut c_void, bytesize: usize, flags: u32) 
         return Err(CuError::NOT_SUPPORTED);
     }
     let address = p.expose_provenance() as u64;
-    if driver::device_of(address).is_some() {
+    let is_of_device = |device: &Device| {
+        let start = device.arena.address();
+        address < start + device.arena.capacity() && start < address.saturating_add(bytesize as u64)
+    };
+    if driver::devices().iter().any(is_of_device) {
         return Err(CuError::INVALID_VALUE);
     }
     let about = PinnedRange {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
-use flexdirect_wire::abi::{CuResult, CuStream};
+use flexdirect_wire::abi::{CuError, CuResult, CuStream};
 
 use super::{Context, next_id};
 use crate::capture;
@@ -64,11 +64,24 @@ impl Context {
     /// # Errors
     /// Those of [`Stream::push`].
     pub(crate) fn submit(&self, stream: &Arc<Stream>, wait: Option<Wait>, work: Work) -> CuResult {
+        self.submit_made(stream, wait, || Ok(work))
+    }
+
+    /// Submits a job that is made as by [`Stream::push_made`].
+    ///
+    /// # Errors
+    /// Those of [`Stream::push_made`].
+    pub(crate) fn submit_made(
+        &self,
+        stream: &Arc<Stream>,
+        wait: Option<Wait>,
+        make: impl FnOnce() -> Result<Work, CuError>,
+    ) -> CuResult {
         capture::refuse(self, stream)?;
         stream.wait_for_room();
         let mut streams = lock(&self.streams);
         let waits = streams.waits(stream, wait);
-        stream.push(waits, work).map(drop)
+        stream.push_made(waits, make).map(drop)
     }
 
     /// Submits a job that comes after all work of now, of every stream.

@@ -91,18 +91,20 @@ impl Exec {
         }
         // What is refused is refused before events are recorded.
         capture::refuse(context, stream)?;
-        let abouts = plan.steps.iter().map(|step| &step.action.about);
-        memory::launch(abouts, self.flags & AUTO_FREE_ON_LAUNCH != 0)?;
+        let frees_first = self.flags & AUTO_FREE_ON_LAUNCH != 0;
+        // Goes last, when nothing is locked.
+        let mut freed = None;
         // Held throughout, so that launches are submitted in the order in which they wait.
         let mut last = lock(&self.last);
-        let run = Run::new(plan, context);
-        let before = last.replace(run.end());
-        let work = move || run.execute();
-        context.submit(
-            stream,
-            before.map(Wait::Moment),
-            Work::Execute(Box::new(work)),
-        )
+        let before = last.clone().map(Wait::Moment);
+        let make = || {
+            let abouts = plan.steps.iter().map(|step| &step.action.about);
+            freed = Some(memory::launch(abouts, frees_first)?);
+            let run = Run::new(Arc::clone(&plan), context);
+            *last = Some(run.end());
+            Ok(Work::Execute(Box::new(move || run.execute())))
+        };
+        context.submit_made(stream, before, make)
     }
 
     /// Takes over the actions of a graph of the same form.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
-use flexdirect_wire::abi::{CuError, CuResult};
+use flexdirect_wire::abi::CuError;
 
 use super::About;
 use crate::arena::{Allocation, Purpose};
@@ -44,6 +44,13 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
     entries: BTreeMap::new(),
     most: BTreeMap::new(),
 });
+
+/// What launches no longer use: it goes with this, where neither the registry nor a stream is held.
+#[derive(Debug)]
+pub(super) struct Freed(#[expect(dead_code, reason = "held until it is dropped")] Changes);
+
+/// By address, what there is to be used.
+type Changes = BTreeMap<u64, Option<Arc<GraphMemory>>>;
 
 impl GraphMemory {
     /// An allocation that is not in use.
@@ -141,8 +148,11 @@ pub(crate) fn free(address: u64) -> Option<Result<Arc<GraphMemory>, CuError>> {
 ///
 /// # Errors
 /// INVALID_VALUE for what is allocated twice or freed without being allocated; nothing is changed.
-pub(super) fn launch<'a>(nodes: impl Iterator<Item = &'a About>, frees_first: bool) -> CuResult {
-    let mut changes: BTreeMap<u64, Option<Arc<GraphMemory>>> = BTreeMap::new();
+pub(super) fn launch<'a>(
+    nodes: impl Iterator<Item = &'a About>,
+    frees_first: bool,
+) -> Result<Freed, CuError> {
+    let mut changes = Changes::new();
     let mut registry = lock(&REGISTRY);
     for about in nodes {
         let (memory, allocates) = match about {
@@ -165,10 +175,7 @@ pub(super) fn launch<'a>(nodes: impl Iterator<Item = &'a About>, frees_first: bo
             std::mem::swap(&mut entry.used, change);
         }
     }
-    drop(registry);
-    // What was in use goes with the changes, now that the registry can be changed by that.
-    drop(changes);
-    Ok(())
+    Ok(Freed(changes))
 }
 
 /// The memory of a context that ends is gone, whatever still refers to it.

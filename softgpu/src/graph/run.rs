@@ -3,13 +3,15 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::Scope;
+use std::time::Instant;
 
 use flexdirect_wire::abi::{CuError, CuResult};
 
 use super::About;
 use super::exec::Plan;
+use crate::bell::Bell;
 use crate::context::Context;
 use crate::event::Moment;
 use crate::raw::{self, lock};
@@ -23,6 +25,8 @@ pub(super) struct Run {
     end: Arc<Moment>,
     /// Whose end, and the failure of another step, end the waits of steps.
     context: Weak<Context>,
+    /// Wakes its workers.
+    bell: Arc<Bell>,
     has_failed: AtomicBool,
 }
 
@@ -31,7 +35,12 @@ struct Progress {
     /// Of each step, how many it still waits for.
     missing: Vec<usize>,
     ready: VecDeque<usize>,
+    /// Steps that are ready but for the event that they wait for.
+    waiting: Vec<usize>,
     left: usize,
+    /// Threads that execute steps or could.
+    workers: usize,
+    sleeping: usize,
     result: CuResult,
 }
 
@@ -53,6 +62,7 @@ impl Run {
             plan,
             end: Arc::default(),
             context: Arc::downgrade(context),
+            bell: Arc::default(),
             has_failed: AtomicBool::new(false),
         }
     }
@@ -67,90 +77,172 @@ impl Run {
     /// # Errors
     /// The fault.
     pub(super) fn execute(&self) -> CuResult {
+        if let Some(context) = self.context.upgrade() {
+            context.hang(&self.bell);
+        }
         if self.plan.width <= 1 {
-            return (0..self.plan.steps.len()).try_for_each(|step| self.step(step));
+            return (0..self.plan.steps.len()).try_for_each(|step| {
+                self.wait(step)?;
+                self.step(step)
+            });
         }
         let steps = &self.plan.steps;
         let missing: Vec<usize> = steps.iter().map(|step| step.before.len()).collect();
         let ready = (0..steps.len()).filter(|&step| missing[step] == 0);
         let progress = Mutex::new(Progress {
             ready: ready.collect(),
+            waiting: Vec::new(),
             missing,
             left: steps.len(),
+            workers: 1,
+            sleeping: 0,
             result: Ok(()),
         });
-        let changed = Condvar::new();
-        std::thread::scope(|scope| {
-            for _ in 1..self.plan.width.min(WORKERS_MAX) {
-                let helper = std::thread::Builder::new().name("softgpu-graph".to_owned());
-                // With fewer threads the steps are done all the same.
-                let _ = helper.spawn_scoped(scope, || {
-                    raw::block_signals();
-                    self.work(&progress, &changed);
-                });
-            }
-            self.work(&progress, &changed);
-        });
+        std::thread::scope(|scope| self.work(scope, &progress));
         lock(&progress).result
     }
 
-    /// Executes steps that are ready until there are none left.
-    fn work(&self, progress: &Mutex<Progress>, changed: &Condvar) {
-        let mut now = lock(progress);
-        while now.left > 0 && now.result.is_ok() {
+    /// Executes steps that are ready until there are none left, with another worker for what is
+    /// ready at the same time.
+    fn work<'s>(&'s self, scope: &'s Scope<'s, '_>, progress: &'s Mutex<Progress>) {
+        loop {
+            let seen = self.bell.rings();
+            let mut now = lock(progress);
+            self.look(&mut now);
+            if now.left == 0 || now.result.is_err() {
+                return;
+            }
             let Some(step) = now.ready.pop_front() else {
-                let woken = changed.wait(now);
-                now = woken.unwrap_or_else(PoisonError::into_inner);
+                now.sleeping += 1;
+                drop(now);
+                self.bell.wait(seen);
+                lock(progress).sleeping -= 1;
                 continue;
             };
+            let is_blocking = self.is_blocking(step);
+            // One that waits for what another step does is not counted: however many wait, there
+            // is a worker for that step.
+            now.workers -= usize::from(is_blocking);
+            let needs_more = is_blocking || !now.ready.is_empty();
+            let is_short = now.sleeping == 0 && now.workers < WORKERS_MAX;
+            if needs_more && is_short {
+                now.workers += 1;
+                let helper = std::thread::Builder::new().name("softgpu-graph".to_owned());
+                let started = helper.spawn_scoped(scope, || {
+                    raw::block_signals();
+                    self.work(scope, progress);
+                });
+                // With fewer threads the steps are done all the same.
+                now.workers -= usize::from(started.is_err());
+            }
             drop(now);
             let done = std::panic::AssertUnwindSafe(|| self.step(step));
             let unknown = Err(CuError::UNKNOWN);
             let result = std::panic::catch_unwind(done).unwrap_or(unknown);
-            now = lock(progress);
-            now.left -= 1;
-            if result.is_err() {
-                self.has_failed.store(true, Ordering::Relaxed);
-            }
-            if now.result.is_ok() {
-                now.result = result;
-            }
-            for (index, after) in self.plan.steps.iter().enumerate().skip(step + 1) {
-                let waits = after
-                    .before
-                    .iter()
-                    .filter(|&&before| before == step)
-                    .count();
-                if waits > 0 {
-                    now.missing[index] -= waits;
-                    if now.missing[index] == 0 {
-                        now.ready.push_back(index);
+            let mut now = lock(progress);
+            now.workers += usize::from(is_blocking);
+            self.finish(&mut now, step, result);
+            drop(now);
+            self.bell.ring();
+        }
+    }
+
+    /// Takes note of what steps wait for: those that wait for an event need no worker.
+    fn look(&self, now: &mut Progress) {
+        loop {
+            let all = std::mem::take(&mut now.ready).into_iter();
+            let (mut over, mut ready) = (Vec::new(), VecDeque::new());
+            for step in all.chain(std::mem::take(&mut now.waiting)) {
+                match self.moment_before(step) {
+                    None => ready.push_back(step),
+                    Some(moment) if moment.reached().is_some() => over.push(step),
+                    Some(moment) => {
+                        moment.hang(&self.bell);
+                        // Should it have been reached meanwhile, the bell need not ring.
+                        if moment.reached().is_some() {
+                            over.push(step);
+                        } else {
+                            now.waiting.push(step);
+                        }
                     }
                 }
             }
-            changed.notify_all();
+            now.ready = ready;
+            if now.left > 0 && now.result.is_ok() && !now.waiting.is_empty() && self.is_given_up() {
+                now.result = Err(CuError::CONTEXT_IS_DESTROYED);
+                self.bell.ring();
+            }
+            if over.is_empty() {
+                return;
+            }
+            for step in over {
+                self.finish(now, step, Ok(()));
+            }
+            self.bell.ring();
+        }
+    }
+
+    /// Takes note that a step is done.
+    fn finish(&self, now: &mut Progress, step: usize, result: CuResult) {
+        now.left -= 1;
+        if result.is_err() {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
+        if now.result.is_ok() {
+            now.result = result;
+        }
+        for (index, after) in self.plan.steps.iter().enumerate().skip(step + 1) {
+            let waits = after.before.iter().filter(|&&before| before == step);
+            let waits = waits.count();
+            if waits > 0 {
+                now.missing[index] -= waits;
+                if now.missing[index] == 0 {
+                    now.ready.push_back(index);
+                }
+            }
+        }
+    }
+
+    /// Whether a step may take until another one is done.
+    fn is_blocking(&self, step: usize) -> bool {
+        matches!(self.plan.steps[step].action.about, About::Batch(_))
+    }
+
+    /// What a step waits for, if it is the wait for an event.
+    fn moment_before(&self, step: usize) -> Option<&Arc<Moment>> {
+        let is_wait = matches!(self.plan.steps[step].action.about, About::Wait(_));
+        self.moments[step].as_ref().filter(|_| is_wait)
+    }
+
+    /// Waits for what a step waits for.
+    fn wait(&self, step: usize) -> CuResult {
+        let Some(moment) = self.moment_before(step) else {
+            return Ok(());
+        };
+        moment.hang(&self.bell);
+        loop {
+            let seen = self.bell.rings();
+            if moment.reached().is_some() {
+                return Ok(());
+            }
+            if self.is_given_up() {
+                return Err(CuError::CONTEXT_IS_DESTROYED);
+            }
+            self.bell.wait(seen);
         }
     }
 
     /// Whether nobody needs what is left any more: what a step waits for may then never come.
     fn is_given_up(&self) -> bool {
         let context = self.context.upgrade();
-        let is_ended = context.is_none_or(|own| own.cancel.load(Ordering::Relaxed));
+        let is_ended = context.is_none_or(|own| own.is_cancelled());
         is_ended || self.has_failed.load(Ordering::Relaxed)
     }
 
     fn step(&self, index: usize) -> CuResult {
         let step = &self.plan.steps[index];
-        match (&step.action.about, &self.moments[index]) {
-            (About::Record(_), Some(moment)) => moment.reach(Instant::now()),
-            (About::Wait(_), Some(moment)) => {
-                while !moment.wait_until(Instant::now() + LOOK) {
-                    if self.is_given_up() {
-                        return Err(CuError::CONTEXT_IS_DESTROYED);
-                    }
-                }
-            }
-            _ => {}
+        if let (About::Record(_), Some(moment)) = (&step.action.about, &self.moments[index]) {
+            moment.reach(Instant::now());
         }
         let Some(body) = step.action.body.as_ref().filter(|_| step.is_enabled) else {
             return Ok(());
@@ -175,8 +267,5 @@ impl Drop for Run {
     }
 }
 
-/// Threads of one launch.
+/// Threads of one launch, beside those whose steps wait.
 const WORKERS_MAX: usize = 16;
-
-/// How long a step waits before it looks whether the launch has been given up.
-const LOOK: Duration = Duration::from_millis(50);

@@ -160,19 +160,40 @@ impl Reservation {
         if offset > self.len || len > self.len - offset {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        map_pages(address, len, Some(file), libc::MAP_FIXED)?;
-        // What lingered there is gone.
-        mapped.retain(|start, (other, _)| *start >= address + len || start + *other <= address);
+        if let Err(error) = map_pages(address, len, Some(file), libc::MAP_FIXED) {
+            // The system may have taken away what was there before it refused what was to come:
+            // nothing else must get these addresses, which go with the others.
+            let _ = map_pages(address, len, None, libc::MAP_FIXED_NOREPLACE);
+            return Err(error);
+        }
+        // What lingered there is gone; what lingers beside it is still to be freed.
+        let end = address + len;
+        let beside = mapped.range(..end).rev();
+        let beside = beside.take_while(|(start, (other, _))| *start + *other > address);
+        let beside: Vec<_> = beside.map(|(&start, &piece)| (start, piece)).collect();
+        for (start, (other, owner)) in beside {
+            mapped.remove(&start);
+            if start < address {
+                mapped.insert(start, (address - start, owner));
+            }
+            if start + other > end {
+                mapped.insert(end, (start + other - end, owner));
+            }
+        }
         mapped.insert(address, (len, number));
         Ok(())
     }
 
-    /// Frees the addresses of a mapping again, unless something else was mapped there since.
+    /// Frees the addresses of a mapping again, but for those at which something else was mapped
+    /// since.
     pub(crate) fn unmap(&self, address: u64, len: u64, number: u64) {
         let mut mapped = lock(&self.mapped);
-        if mapped.get(&address) == Some(&(len, number)) {
-            mapped.remove(&address);
-            let _ = map_pages(address, len, None, libc::MAP_FIXED);
+        let own = mapped.range(address..address.saturating_add(len));
+        let own = own.filter(|(_, (_, owner))| *owner == number);
+        let own: Vec<_> = own.map(|(&start, &(len, _))| (start, len)).collect();
+        for (start, len) in own {
+            mapped.remove(&start);
+            let _ = map_pages(start, len, None, libc::MAP_FIXED);
         }
     }
 }
@@ -245,5 +266,39 @@ mod tests {
             Some((0x7f00, 0x7fff, false))
         );
         assert_eq!(parse_map("nonsense"), None);
+    }
+
+    #[test]
+    fn what_lingers_beside_a_new_mapping_goes_with_its_own() {
+        const PAGE: u64 = 1 << 16;
+        let reservation = Reservation::new(8 * PAGE, PAGE, 0).unwrap();
+        let start = reservation.address();
+        let file = |pages| memory_file("softgpu-test", pages * PAGE).unwrap();
+        reservation.map(start, 8 * PAGE, &file(8), 1).unwrap();
+        reservation
+            .map(start + 2 * PAGE, 4 * PAGE, &file(4), 2)
+            .unwrap();
+        assert!(is_writable(start, 8 * PAGE));
+        reservation.unmap(start, 8 * PAGE, 1);
+        assert!(is_writable(start + 2 * PAGE, 4 * PAGE), "another's");
+        for page in [0, 1, 6, 7] {
+            assert!(!is_writable(start + page * PAGE, PAGE), "page {page}");
+        }
+        reservation.unmap(start + 2 * PAGE, 4 * PAGE, 2);
+        assert!(!is_writable(start + 2 * PAGE, 1));
+    }
+
+    #[test]
+    fn a_mapping_that_fails_leaves_its_addresses_reserved() {
+        const PAGE: u64 = 1 << 16;
+        let reservation = Reservation::new(4 * PAGE, PAGE, 0).unwrap();
+        let start = reservation.address();
+        let other = File::open("/proc/self/exe").unwrap();
+        assert!(reservation.map(start, PAGE, &other, 1).is_err());
+        assert!(map_pages(start, PAGE, None, libc::MAP_FIXED_NOREPLACE).is_err());
+        // As if the system had made room first.
+        unmap_pages(start, PAGE);
+        assert!(reservation.map(start, PAGE, &other, 1).is_err());
+        assert!(map_pages(start, PAGE, None, libc::MAP_FIXED_NOREPLACE).is_err());
     }
 }
