@@ -24,6 +24,7 @@ macro_rules! same_everywhere { ($($name:ident)*) => { $(
 )* } }
 
 same_everywhere! {
+    arrays
     big_copy
     big_shared
     block_reduce

@@ -23,10 +23,11 @@ const TABLES: &[&str] = &["wire/src/driver.rs"];
 
 /// Calls with code of their own on at least one side. Everything else is derived from the table: a
 /// change of this number is a decision, not an accident.
-const BY_HAND: usize = 169;
+const BY_HAND: usize = 187;
 
 /// Topics written by hand, and the program of `conformance/programs` that shows each.
 const TOPICS: &[(&str, &str)] = &[
+    ("array", "arrays"),
     ("context", "driver_ptx"),
     ("copy", "big_copy"),
     ("event", "streams_events"),

@@ -3,6 +3,7 @@
 //! Each function has the name and the arguments of its call. What a posted call could be refused
 //! for is proved here from what the client knows, so that the code comes at the call itself.
 
+mod array;
 mod context;
 #[expect(
     unsafe_code,
@@ -44,6 +45,7 @@ use crate::process::{body, process};
 use crate::session::Issue;
 use crate::thread;
 
+pub(crate) use array::*;
 pub(crate) use context::*;
 pub(crate) use copy::*;
 pub(crate) use event::*;
@@ -79,7 +81,7 @@ pub(crate) fn derived(
 
 /// `INVALID_VALUE` for a null pointer among those that a call must write to: looked at before
 /// anything is done that would be lost.
-fn wanted(is_null: bool) -> CuResult {
+pub(crate) fn wanted(is_null: bool) -> CuResult {
     if is_null {
         Err(CuError::INVALID_VALUE)
     } else {

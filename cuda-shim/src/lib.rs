@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod array;
 #[expect(
     unsafe_code,
     reason = "reserves address ranges of this process with mmap"

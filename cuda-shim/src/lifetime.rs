@@ -132,6 +132,8 @@ const RELEASES: &[Op] = &[
     op::cuLibraryUnload,
     op::cuMemFree_v2,
     op::cuMemFreeHost,
+    op::cuArrayDestroy,
+    op::cuMipmappedArrayDestroy,
     op::cuStreamDestroy_v2,
     op::cuEventDestroy_v2,
 ];

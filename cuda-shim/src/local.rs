@@ -3,6 +3,7 @@
 //! Some become another call that does, once it is known which: a copy between any two addresses, a
 //! module that lies in a file.
 
+mod array;
 mod context;
 mod device;
 mod files;
@@ -25,6 +26,7 @@ mod tables;
 pub(crate) use crate::hand::{
     cuLaunchCooperativeKernel, cuLinkAddData_v2, cuLinkAddFile_v2, cuLinkCreate_v2, cuLinkDestroy,
 };
+pub(crate) use array::*;
 pub(crate) use context::*;
 pub(crate) use device::*;
 pub(crate) use files::*;

@@ -10,6 +10,7 @@ use flexdirect_wire::control::Snapshot;
 use flexdirect_wire::handle::{Kind, ShadowHandle};
 use flexdirect_wire::record::Writer;
 
+use crate::array::{Array, Mipmap};
 use crate::claim::Claims;
 use crate::devices::{self, Device};
 use crate::objects::{Context, Event, Function, Module, Pool, Slots, Stream, Table};
@@ -35,6 +36,9 @@ pub(crate) struct Process {
     /// Functions and kernels.
     pub(crate) functions: Table<Function>,
     pub(crate) pools: Table<Pool>,
+    /// Arrays, levels of mipmapped ones among them.
+    pub(crate) arrays: Table<Array>,
+    pub(crate) mipmaps: Table<Mipmap>,
     ranges: RwLock<Ranges>,
     claims: Mutex<Claims>,
 }
@@ -184,6 +188,8 @@ impl Process {
             modules: Table::default(),
             functions: Table::default(),
             pools: Table::default(),
+            arrays: Table::default(),
+            mipmaps: Table::default(),
             ranges: RwLock::default(),
             claims: Mutex::default(),
         }
@@ -227,6 +233,9 @@ impl Process {
         self.functions
             .remove_all(|_, function| function.context == context);
         self.modules.each(|module| module.forget(context));
+        self.arrays.remove_all(|_, array| array.context == context);
+        self.mipmaps
+            .remove_all(|_, mipmap| mipmap.context == context);
         let ended = self
             .ranges_mut()
             .remove_all(|range| range.context == context);

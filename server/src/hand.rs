@@ -5,6 +5,8 @@
 //! executes on the dispatcher what never waits, or hands the rest to a helper.
 
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod array;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod context;
 #[expect(
     unsafe_code,
@@ -35,6 +37,7 @@ mod rows;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod stream;
 
+pub(crate) use array::*;
 pub(crate) use context::*;
 pub(crate) use copy::*;
 pub(crate) use event::*;

@@ -1,6 +1,7 @@
 //! Shadow memory: what a session holds on behalf of its client, and where the client's claims about
 //! it are checked.
 
+pub(crate) mod arrays;
 pub(crate) mod contexts;
 pub mod handles;
 pub(crate) mod images;

@@ -317,6 +317,10 @@ bodies! {
     }
 }
 
+mod arrays;
+
+pub use arrays::*;
+
 /// What an end of a [`RowsCopy`] is.
 pub mod rows {
     /// Client memory.

@@ -409,26 +409,26 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dst_device: CuDevicePtr, src_device: CuDevicePtr, byte_count: usize,
     ) since 3020 twin cuMemcpyDtoD_v2_ptds 7000, client by hand;
     /// Copies device memory to an array.
-    0x03a0 soft never fn cuMemcpyDtoA_v2(
+    0x03a0 local never fn cuMemcpyDtoA_v2(
         dst_array: CuArray, dst_offset: usize, src_device: CuDevicePtr, byte_count: usize,
-    ) since 3020 twin cuMemcpyDtoA_v2_ptds 7000;
+    ) since 3020 twin cuMemcpyDtoA_v2_ptds 7000, by hand;
     /// Copies an array to device memory.
-    0x03a8 soft never fn cuMemcpyAtoD_v2(
+    0x03a8 local never fn cuMemcpyAtoD_v2(
         dst_device: CuDevicePtr, src_array: CuArray, src_offset: usize, byte_count: usize,
-    ) since 3020 twin cuMemcpyAtoD_v2_ptds 7000;
+    ) since 3020 twin cuMemcpyAtoD_v2_ptds 7000, by hand;
     /// Copies host memory to an array.
-    0x03b0 soft never fn cuMemcpyHtoA_v2(
+    0x03b0 local never fn cuMemcpyHtoA_v2(
         dst_array: CuArray, dst_offset: usize, src_host: *const c_void, byte_count: usize,
-    ) since 3020 twin cuMemcpyHtoA_v2_ptds 7000;
+    ) since 3020 twin cuMemcpyHtoA_v2_ptds 7000, by hand;
     /// Copies an array to host memory.
-    0x03b8 soft never fn cuMemcpyAtoH_v2(
+    0x03b8 local never fn cuMemcpyAtoH_v2(
         dst_host: *mut c_void, src_array: CuArray, src_offset: usize, byte_count: usize,
-    ) since 3020 twin cuMemcpyAtoH_v2_ptds 7000;
+    ) since 3020 twin cuMemcpyAtoH_v2_ptds 7000, by hand;
     /// Copies an array to an array.
-    0x03c0 soft never fn cuMemcpyAtoA_v2(
+    0x03c0 local never fn cuMemcpyAtoA_v2(
         dst_array: CuArray, dst_offset: usize, src_array: CuArray, src_offset: usize,
         byte_count: usize,
-    ) since 3020 twin cuMemcpyAtoA_v2_ptds 7000;
+    ) since 3020 twin cuMemcpyAtoA_v2_ptds 7000, by hand;
     /// Copies rows.
     0x03c8 local never fn cuMemcpy2D_v2(
         copy: *const CudaMemcpy2d,
@@ -467,15 +467,15 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dst_device: CuDevicePtr, src_device: CuDevicePtr, byte_count: usize, stream: CuStream,
     ) since 3020 twin cuMemcpyDtoDAsync_v2_ptsz 7000, client by hand;
     /// Copies host memory to an array in stream order.
-    0x0410 soft never fn cuMemcpyHtoAAsync_v2(
+    0x0410 local never fn cuMemcpyHtoAAsync_v2(
         dst_array: CuArray, dst_offset: usize, src_host: *const c_void, byte_count: usize,
         stream: CuStream,
-    ) since 3020 twin cuMemcpyHtoAAsync_v2_ptsz 7000;
+    ) since 3020 twin cuMemcpyHtoAAsync_v2_ptsz 7000, by hand;
     /// Copies an array to host memory in stream order.
-    0x0418 soft never fn cuMemcpyAtoHAsync_v2(
+    0x0418 local never fn cuMemcpyAtoHAsync_v2(
         dst_host: *mut c_void, src_array: CuArray, src_offset: usize, byte_count: usize,
         stream: CuStream,
-    ) since 3020 twin cuMemcpyAtoHAsync_v2_ptsz 7000;
+    ) since 3020 twin cuMemcpyAtoHAsync_v2_ptsz 7000, by hand;
     /// Copies rows in stream order.
     0x0420 local never fn cuMemcpy2DAsync_v2(
         copy: *const CudaMemcpy2d, stream: CuStream,
@@ -558,13 +558,13 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         stream: CuStream,
     ) since 3020 twin cuMemsetD2D32Async_ptsz 7000, client by hand;
     /// Makes an array of one or two dimensions.
-    0x04b8 soft never fn cuArrayCreate_v2(
+    0x04b8 awaited maybe fn cuArrayCreate_v2(
         handle: Out<CuArray>, allocate_array: *const CudaArrayDescriptor,
-    ) since 3020;
+    ) since 3020, by hand;
     /// What an array is.
-    0x04c0 soft never fn cuArrayGetDescriptor_v2(
+    0x04c0 local never fn cuArrayGetDescriptor_v2(
         array_descriptor: Out<CudaArrayDescriptor>, array: CuArray,
-    ) since 3020;
+    ) since 3020, by hand;
     0x04c8 absent never fn cuArrayGetSparseProperties(
         sparse_properties: *mut CudaArraySparseProperties, array: CuArray,
     ) since 11010;
@@ -572,39 +572,41 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         sparse_properties: *mut CudaArraySparseProperties, mipmap: CuMipmappedArray,
     ) since 11010;
     /// Memory that an array with deferred mapping needs.
-    0x04d8 soft never fn cuArrayGetMemoryRequirements(
+    0x04d8 local never fn cuArrayGetMemoryRequirements(
         memory_requirements: Out<CudaArrayMemoryRequirements>, array: CuArray, device: CuDevice,
-    ) since 11060;
+    ) since 11060, by hand;
     /// Memory that a mipmapped array with deferred mapping needs.
-    0x04e0 soft never fn cuMipmappedArrayGetMemoryRequirements(
+    0x04e0 local never fn cuMipmappedArrayGetMemoryRequirements(
         memory_requirements: Out<CudaArrayMemoryRequirements>, mipmap: CuMipmappedArray,
         device: CuDevice,
-    ) since 11060;
+    ) since 11060, by hand;
     /// A plane of an array that has planes.
-    0x04e8 soft never fn cuArrayGetPlane(
+    0x04e8 local never fn cuArrayGetPlane(
         plane_array: Out<CuArray>, array: CuArray, plane_idx: u32,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Ends an array.
-    0x04f0 soft never fn cuArrayDestroy(array: CuArray) since 2000;
+    0x04f0 awaited maybe fn cuArrayDestroy(array: CuArray) since 2000, by hand;
     /// Makes an array, with layers if wanted.
-    0x04f8 soft never fn cuArray3DCreate_v2(
+    0x04f8 awaited maybe fn cuArray3DCreate_v2(
         handle: Out<CuArray>, allocate_array: *const CudaArray3dDescriptor,
-    ) since 3020;
+    ) since 3020, by hand;
     /// What an array is, with depth and flags.
-    0x0500 soft never fn cuArray3DGetDescriptor_v2(
+    0x0500 local never fn cuArray3DGetDescriptor_v2(
         array_descriptor: Out<CudaArray3dDescriptor>, array: CuArray,
-    ) since 3020;
+    ) since 3020, by hand;
     /// Makes an array with smaller copies.
-    0x0508 soft never fn cuMipmappedArrayCreate(
+    0x0508 awaited maybe fn cuMipmappedArrayCreate(
         handle: Out<CuMipmappedArray>, mipmapped_array_desc: *const CudaArray3dDescriptor,
         num_mipmap_levels: u32,
-    ) since 5000;
+    ) since 5000, by hand;
     /// One level of a mipmapped array.
-    0x0510 soft never fn cuMipmappedArrayGetLevel(
+    0x0510 awaited never fn cuMipmappedArrayGetLevel(
         level_array: Out<CuArray>, mipmapped_array: CuMipmappedArray, level: u32,
-    ) since 5000;
+    ) since 5000, by hand;
     /// Ends a mipmapped array.
-    0x0518 soft never fn cuMipmappedArrayDestroy(mipmapped_array: CuMipmappedArray) since 5000;
+    0x0518 awaited maybe fn cuMipmappedArrayDestroy(
+        mipmapped_array: CuMipmappedArray,
+    ) since 5000, by hand;
     /// Memory for other drivers: refused.
     0x0520 soft never fn cuMemGetHandleForAddressRange(
         handle: *mut c_void, dptr: CuDevicePtr, size: usize, handle_type: CuMemRangeHandleType,

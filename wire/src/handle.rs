@@ -40,6 +40,16 @@ impl Kind {
     pub const EVENT: Self = Self(0x47);
     /// A memory pool.
     pub const POOL: Self = Self(0x48);
+    /// An array, or a level of a mipmapped one.
+    pub const ARRAY: Self = Self(0x51);
+    /// A mipmapped array.
+    pub const MIPMAP: Self = Self(0x52);
+    /// A texture object, whose value kernels take.
+    pub const TEXTURE: Self = Self(0x53);
+    /// A surface object, whose value kernels take.
+    pub const SURFACE: Self = Self(0x54);
+    /// Physical memory.
+    pub const MEMORY: Self = Self(0x55);
 }
 
 impl fmt::Debug for Kind {
@@ -53,6 +63,11 @@ impl fmt::Debug for Kind {
             Self::STREAM => "stream",
             Self::EVENT => "event",
             Self::POOL => "pool",
+            Self::ARRAY => "array",
+            Self::MIPMAP => "mipmapped array",
+            Self::TEXTURE => "texture",
+            Self::SURFACE => "surface",
+            Self::MEMORY => "memory",
             Self(other) => return write!(f, "kind {other:#04x}"),
         };
         f.write_str(name)

@@ -5,6 +5,8 @@
 //! device rows ─▶ worker's staging ─▶ landing or reply ─▶ scattered ─▶ client rows
 //! ```
 //!
+//! Rows of the device lie in device memory or in an array.
+//!
 //! A copy to client memory is waited for, whether it is asynchronous or not: the rows are in place
 //! earlier than they need be. Rows without gaps at both ends are a copy of bytes.
 
@@ -16,7 +18,7 @@ use flexdirect_wire::abi::{
     CuContext, CuDevicePtr, CuError, CuMemoryType, CuResult, CuStream, CudaMemcpy2d,
     CudaMemcpy2dEnd, CudaMemcpy3d, CudaMemcpy3dEnd, CudaMemcpy3dPeer, InOut,
 };
-use flexdirect_wire::body::{RowsCopy, RowsEnd, rows};
+use flexdirect_wire::body::RowsCopy;
 use flexdirect_wire::call::op;
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use zerocopy::IntoBytes;
@@ -26,133 +28,12 @@ use super::stream::{Target, synchronise, target};
 use crate::process::{Process, process};
 use crate::session::Landing;
 
+mod ends;
+
+pub(super) use ends::{Extent, PITCH_MAX};
+use ends::{Rows, rows_of};
+
 const BAD: CuError = CuError::INVALID_VALUE;
-
-/// Bytes of a row, rows of a slice, slices; none of them 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Extent {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) depth: usize,
-}
-
-impl Extent {
-    /// Bytes from the first to the last one of rows with these strides.
-    pub(super) fn reach(self, pitch: usize, height: usize) -> Option<usize> {
-        let rows = pitch.checked_mul(self.height - 1)?;
-        let slices = pitch.checked_mul(height)?.checked_mul(self.depth - 1)?;
-        rows.checked_add(slices)?.checked_add(self.width)
-    }
-
-    /// Bytes of all rows: both ends have been checked, so there are as many.
-    fn len(self) -> usize {
-        self.width * self.height * self.depth
-    }
-}
-
-/// Rows of one end, all of them checked.
-#[derive(Clone, Copy, Debug)]
-struct Rows {
-    /// First byte of the first row.
-    start: u64,
-    /// Bytes from row to row.
-    pitch: usize,
-    /// Rows from slice to slice.
-    height: usize,
-    is_device: bool,
-    /// Whether the application said that it is device memory.
-    is_claimed: bool,
-}
-
-impl Rows {
-    fn at(self, [x, y, z]: [usize; 3]) -> u64 {
-        self.start + ((z * self.height + y) * self.pitch + x) as u64
-    }
-
-    /// Whether there is nothing between the rows.
-    fn is_packed(self, extent: Extent) -> bool {
-        (extent.height == 1 && extent.depth == 1)
-            || (self.pitch == extent.width && (extent.depth == 1 || self.height == extent.height))
-    }
-
-    fn end(self, at: [usize; 3]) -> RowsEnd {
-        if !self.is_device {
-            return RowsEnd {
-                kind: rows::CLIENT,
-                ..RowsEnd::default()
-            };
-        }
-        RowsEnd {
-            kind: rows::DEVICE,
-            place: self.at(at),
-            pitch: self.pitch as u64,
-            height: self.height as u64,
-            ..RowsEnd::default()
-        }
-    }
-}
-
-/// Bytes from one row to the next, and rows from one slice to the next. What is 0 is not given,
-/// which it must be where it counts.
-fn strides(end: &CudaMemcpy3dEnd, extent: Extent) -> Result<(usize, usize), CuError> {
-    let row_end = end.x_bytes.checked_add(extent.width).ok_or(BAD)?;
-    let rows_end = end.y.checked_add(extent.height).ok_or(BAD)?;
-    let one_slice = extent.depth == 1 && end.z == 0;
-    let pitch = match end.pitch_bytes {
-        0 if one_slice && rows_end == 1 => row_end,
-        pitch => pitch,
-    };
-    let height = match end.height {
-        0 if one_slice => rows_end,
-        height => height,
-    };
-    if pitch < row_end || height < rows_end || pitch > PITCH_MAX {
-        return Err(BAD);
-    }
-    pitch.checked_mul(height).ok_or(BAD)?;
-    Ok((pitch, height))
-}
-
-/// The rows of one end.
-fn rows_of(process: &Process, end: &CudaMemcpy3dEnd, extent: Extent) -> Result<Rows, CuError> {
-    if end.level != 0 {
-        return Err(BAD);
-    }
-    let base = match end.kind {
-        CuMemoryType::HOST => end.host as u64,
-        CuMemoryType::DEVICE | CuMemoryType::UNIFIED => end.device.0,
-        // There are no arrays.
-        CuMemoryType::ARRAY => return Err(CuError::INVALID_HANDLE),
-        _ => return Err(BAD),
-    };
-    if base == 0 {
-        return Err(BAD);
-    }
-    let (pitch, height) = strides(end, extent)?;
-    let rows = end.z.checked_mul(height).and_then(|z| z.checked_add(end.y));
-    let offset = rows
-        .and_then(|rows| rows.checked_mul(pitch))
-        .and_then(|offset| offset.checked_add(end.x_bytes))
-        .ok_or(BAD)?;
-    let start = base.checked_add(offset as u64).ok_or(BAD)?;
-    let reach = extent.reach(pitch, height).ok_or(BAD)? as u64;
-    start.checked_add(reach).ok_or(BAD)?;
-    let is_claimed = end.kind == CuMemoryType::DEVICE;
-    let ranges = process.ranges();
-    let is_device = ranges.find(start).is_some_and(|range| range.is_device());
-    if is_device || is_claimed {
-        ranges.device(start, reach)?;
-    } else if process.claims().touches(start, reach) {
-        return Err(BAD);
-    }
-    Ok(Rows {
-        start,
-        pitch,
-        height,
-        is_device,
-        is_claimed,
-    })
-}
 
 /// A checked copy.
 #[derive(Debug)]
@@ -337,6 +218,23 @@ fn begin(stream: Option<CuStream>) -> Result<&'static Process, CuError> {
     Ok(process)
 }
 
+/// A copy of the bytes of one row.
+pub(crate) fn copy_row(
+    target: CudaMemcpy3dEnd,
+    source: CudaMemcpy3dEnd,
+    len: usize,
+    stream: Option<CuStream>,
+) -> CuResult {
+    let described = CudaMemcpy3d {
+        source,
+        target,
+        width_bytes: len,
+        height: 1,
+        depth: 1,
+    };
+    transfer(begin(stream)?, &described, stream)
+}
+
 /// `cuMemcpy2D` and, with a stream, `cuMemcpy2DAsync`.
 pub(crate) fn copy_2d(copy: *const CudaMemcpy2d, stream: Option<CuStream>) -> CuResult {
     let process = begin(stream)?;
@@ -424,9 +322,6 @@ fn lies_with(process: &Process, address: CuDevicePtr, context: CuContext) -> CuR
         _ => Ok(()),
     }
 }
-
-/// `CU_DEVICE_ATTRIBUTE_MAX_PITCH` of every device.
-pub(super) const PITCH_MAX: usize = 0x7fff_ffff;
 
 #[cfg(test)]
 mod tests {

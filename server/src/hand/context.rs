@@ -247,9 +247,9 @@ fn quiesce(desk: &mut Desk<'_>, name: ShadowHandle) {
 
 /// Forgets what a context owned; its memory goes back to the share with it.
 fn forget(session: &Session, name: ShadowHandle) {
-    let ranges = session.tables().remove_context(name);
-    for range in ranges {
-        release(session, &range);
+    let freed = session.tables().remove_context(name);
+    for (device, bytes) in freed {
+        session.quota.release(device, bytes);
     }
     session.context_ended();
 }
@@ -294,6 +294,9 @@ pub(crate) fn clean_up(session: &Session, mut tables: Tables) {
     }
     for range in &ranges {
         release(session, range);
+    }
+    for array in tables.arrays.remove_all() {
+        session.quota.release(array.device, array.reserved);
     }
     // What lives in a context goes before it.
     for (kind, _, object) in objects.into_iter().rev() {

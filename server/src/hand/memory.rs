@@ -29,15 +29,7 @@ fn allocate(call: &mut Call<'_>, take: Take) -> Result<Step, Stop> {
         if alloc.decoy != 0 {
             keep_decoy(session, alloc.decoy)?;
         }
-        // Asked first: what is on its way to be free may arrive while the driver says no.
-        let has_frees = !session.frees.is_empty();
-        let taken = match take(session, context, &alloc) {
-            Err(CuError::OUT_OF_MEMORY) if has_frees => {
-                session.frees.wait_pushed(FREES_WAIT);
-                take(session, context, &alloc)
-            }
-            taken => taken,
-        }?;
+        let taken = behind_frees(session, || take(session, context, &alloc))?;
         desk.answer().put(&taken);
         Ok(())
     };
@@ -46,6 +38,22 @@ fn allocate(call: &mut Call<'_>, take: Take) -> Result<Step, Stop> {
         return call.here(job);
     }
     Call::later(job)
+}
+
+/// Allocates, and again when memory is free that was on its way to be.
+pub(super) fn behind_frees<T>(
+    session: &Session,
+    take: impl Fn() -> Result<T, CuError>,
+) -> Result<T, CuError> {
+    // Asked first: what is on its way to be free may arrive while the driver says no.
+    let has_frees = !session.frees.is_empty();
+    match take() {
+        Err(CuError::OUT_OF_MEMORY) if has_frees => {
+            session.frees.wait_pushed(FREES_WAIT);
+            take()
+        }
+        taken => taken,
+    }
 }
 
 fn take(session: &Session, context: Current, alloc: &Alloc) -> Result<Allocated, CuError> {

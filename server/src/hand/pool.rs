@@ -15,13 +15,13 @@ use flexdirect_wire::body::{Allocated, One, PoolAccess, PoolAlloc, PoolFree, Poo
 use flexdirect_wire::{CuError, Kind, ShadowHandle};
 
 use super::copy::event_behind;
-use super::memory::{keep_decoy, reserve};
+use super::memory::{behind_frees, keep_decoy, reserve};
 use crate::dispatch::{Call, Desk, Step, Stop};
 use crate::session::{Current, Session};
 use crate::shadow::contexts::Queue;
 use crate::shadow::handles::Object;
 use crate::shadow::ranges::{Owner, Range};
-use crate::shadow::retire::{FREES_WAIT, Retire, Retired, What};
+use crate::shadow::retire::{Retire, Retired, What};
 
 /// What a session remembers of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -81,15 +81,7 @@ pub(crate) fn cuMemAllocFromPoolAsync(call: &mut Call<'_>) -> Result<Step, Stop>
         if ask.decoy != 0 {
             keep_decoy(session, ask.decoy)?;
         }
-        // Asked first: what is on its way to be free may arrive while the driver says no.
-        let has_frees = !session.frees.is_empty();
-        let taken = match take(session, context, ask.len, pool, queue) {
-            Err(CuError::OUT_OF_MEMORY) if has_frees => {
-                session.frees.wait_pushed(FREES_WAIT);
-                take(session, context, ask.len, pool, queue)
-            }
-            taken => taken,
-        }?;
+        let taken = behind_frees(session, || take(session, context, ask.len, pool, queue))?;
         desk.answer().put(&taken);
         Ok(())
     };

@@ -1,14 +1,17 @@
 //! Copies of rows: within the device, and of rows that the client packs.
 //!
 //! Nothing that the client says of its rows reaches the driver unchecked: device rows lie in one
-//! range of the session as a whole, and client rows are memory of this worker.
+//! range of the session as a whole, those of an array inside of it, and client rows are memory of
+//! this worker.
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
 use flexdirect_transport::Span;
-use flexdirect_wire::abi::{CuDevicePtr, CuMemoryType, CuStream, CudaMemcpy3d, CudaMemcpy3dEnd};
+use flexdirect_wire::abi::{
+    CuArray, CuDevicePtr, CuMemoryType, CuStream, CudaMemcpy3d, CudaMemcpy3dEnd,
+};
 use flexdirect_wire::body::{RowsCopy, RowsEnd, rows};
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
-use flexdirect_wire::{CuError, CuResult};
+use flexdirect_wire::{CuError, CuResult, Kind, ShadowHandle};
 
 use super::copy::{event_behind, finish_to_device};
 use crate::dispatch::{Call, Desk, Step, Stop};
@@ -207,7 +210,23 @@ fn end_of(call: &Call<'_>, end: &RowsEnd, copy: &RowsCopy) -> Result<CudaMemcpy3
                 ..CudaMemcpy3dEnd::default()
             })
         }
-        _ => Err(CuError::INVALID_HANDLE),
+        _ => {
+            let start = [end.x, end.y, end.z];
+            let extent = [copy.width, copy.height, copy.depth];
+            let tables = call.session.tables();
+            tables
+                .arrays
+                .check(ShadowHandle(end.place), start, extent)?;
+            drop(tables);
+            Ok(CudaMemcpy3dEnd {
+                kind: CuMemoryType::ARRAY,
+                array: CuArray(call.find(Kind::ARRAY, end.place)?),
+                x_bytes: size(end.x)?,
+                y: size(end.y)?,
+                z: size(end.z)?,
+                ..CudaMemcpy3dEnd::default()
+            })
+        }
     }
 }
 
@@ -224,7 +243,7 @@ fn reach(end: &RowsEnd, copy: &RowsCopy) -> Option<u64> {
 
 fn copy_async(driver: &Driver, described: CudaMemcpy3d, stream: CuStream) -> CuResult {
     // SAFETY: the struct is a local that outlives the call. Its device rows were checked against
-    // the session's ranges as a whole; its client rows are packed in memory of this worker of that
+    // the session's ranges as a whole, or against the array they lie in; its client rows are packed in memory of this worker of that
     // size, which the driver has read (a record is pageable), or which stays until an event behind
     // this copy (a slab piece) or until the caller has waited for the stream (what is written).
     unsafe { driver.cuMemcpy3DAsync_v2(&raw const described, stream) }

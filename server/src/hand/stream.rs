@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use flexdirect_wire::abi::{CuContext, CuEvent, CuLibrary, CuMemoryPool, CuModule, CuStream, Out};
+use flexdirect_wire::abi::{
+    CuArray, CuContext, CuEvent, CuLibrary, CuMemoryPool, CuMipmappedArray, CuModule, CuStream, Out,
+};
 use flexdirect_wire::body::{Create, One};
 use flexdirect_wire::{CuError, Kind, ShadowHandle};
 
@@ -148,6 +150,9 @@ pub(crate) fn destroy(driver: &Driver, kind: Kind, object: Object) {
             // A device's own pool is refused, and stays.
             Kind::POOL => driver.cuMemPoolDestroy(CuMemoryPool(object.driver)),
             Kind::STREAM => driver.cuStreamDestroy_v2(CuStream(object.driver)),
+            // A level ends with its mipmapped array.
+            Kind::ARRAY if object.parent.is_null() => driver.cuArrayDestroy(CuArray(object.driver)),
+            Kind::MIPMAP => driver.cuMipmappedArrayDestroy(CuMipmappedArray(object.driver)),
             _ => Ok(()),
         }
     };

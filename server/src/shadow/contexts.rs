@@ -10,6 +10,7 @@ use flexdirect_driver_abi::layout::KernelLayout;
 use flexdirect_wire::abi::{CuContext, CuEvent, CuStream};
 use flexdirect_wire::{CuError, CuResult, Kind, ShadowHandle};
 
+use super::arrays::Arrays;
 use super::handles::Handles;
 use super::images::Images;
 use super::ranges::{Range, Ranges};
@@ -30,6 +31,8 @@ pub(crate) struct Tables {
     pub(crate) images: Images,
     /// Kernels of modules and libraries, where the driver is too old to tell their parameters.
     pub(crate) layouts: HashMap<ShadowHandle, Vec<KernelLayout>>,
+    /// Arrays that the client has names for.
+    pub(crate) arrays: Arrays,
     /// Memory pools that the client has names for.
     pub(crate) pools: HashMap<ShadowHandle, Pool>,
     contexts: Vec<Context>,
@@ -120,13 +123,18 @@ impl Tables {
         });
     }
 
-    /// Forgets a context with everything that it owned; returns its ranges and decoys.
-    pub(crate) fn remove_context(&mut self, name: ShadowHandle) -> Vec<Range> {
+    /// Forgets a context with everything that it owned; returns what goes back to the share by
+    /// that, in bytes by device.
+    pub(crate) fn remove_context(&mut self, name: ShadowHandle) -> Vec<(u16, u64)> {
         self.contexts.retain(|context| context.name != name);
         self.streams.retain(|_, stream| stream.context != name);
         self.copies.retain(|copy| copy.queue.context != name);
+        let mut freed = Vec::new();
         for (_, owned, _) in self.handles.remove_owned(name) {
             self.layouts.remove(&owned);
+            if let Some(array) = self.arrays.remove(owned) {
+                freed.push((array.device, array.reserved));
+            }
         }
         let mut ranges = self.ranges.remove_owned(name);
         let owns = |range: &Range| {
@@ -136,7 +144,12 @@ impl Tables {
         };
         ranges.extend(self.decoys.iter().filter(|range| owns(range)));
         self.decoys.retain(|range| !owns(range));
-        ranges
+        let of_ranges = ranges.iter().filter_map(|range| {
+            let device = range.device()?;
+            Some((device, range.reserved()))
+        });
+        freed.extend(of_ranges);
+        freed
     }
 
     /// Enters a stream whose handle is in the table already.

@@ -205,7 +205,7 @@ fn index_of(at: usize) -> u32 {
 }
 
 /// Kinds that have tables.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 13] = [
     Kind::CONTEXT,
     Kind::MODULE,
     Kind::FUNCTION,
@@ -214,6 +214,11 @@ const KINDS: [Kind; 8] = [
     Kind::STREAM,
     Kind::EVENT,
     Kind::POOL,
+    Kind::ARRAY,
+    Kind::MIPMAP,
+    Kind::TEXTURE,
+    Kind::SURFACE,
+    Kind::MEMORY,
 ];
 
 #[cfg(test)]

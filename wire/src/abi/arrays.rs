@@ -4,6 +4,8 @@
 
 use super::{CuAddressMode, CuArray, CuArrayFormat, CuContext, CuDevicePtr, CuFilterMode};
 
+mod texels;
+
 /// `CUDA_MEMCPY2D_v2`: a copy of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
