@@ -1,5 +1,5 @@
 // Arrays of every shape: copies in and out of them in every direction, with pitched memory and
-// offsets, and by rows; levels of mipmapped ones; what is refused; and what they take of the memory.
+// offsets, and by rows; levels of mipmapped ones; what is refused; and what memory they take.
 #include "proof.h"
 
 #include <cuda.h>
@@ -287,7 +287,8 @@ static void refusals()
            made({(size_t)1 << 62, 8, 0, single, 1, 0}));
     printf("sparse %d, deferred %d, a volume without rows %d\n",
            made({8, 8, 0, single, 1, CUDA_ARRAY3D_SPARSE}),
-           made({8, 8, 0, single, 1, CUDA_ARRAY3D_DEFERRED_MAPPING}), made({8, 0, 8, single, 1, 0}));
+           made({8, 8, 0, single, 1, CUDA_ARRAY3D_DEFERRED_MAPPING}),
+           made({8, 0, 8, single, 1, 0}));
     CUDA_ARRAY3D_DESCRIPTOR asked = {8, 8, 0, single, 1, 0}, found = {};
     CUarray array, none = nullptr;
     CUDA_ARRAY_MEMORY_REQUIREMENTS needs;

@@ -243,9 +243,10 @@ fn reach(end: &RowsEnd, copy: &RowsCopy) -> Option<u64> {
 
 fn copy_async(driver: &Driver, described: CudaMemcpy3d, stream: CuStream) -> CuResult {
     // SAFETY: the struct is a local that outlives the call. Its device rows were checked against
-    // the session's ranges as a whole, or against the array they lie in; its client rows are packed in memory of this worker of that
-    // size, which the driver has read (a record is pageable), or which stays until an event behind
-    // this copy (a slab piece) or until the caller has waited for the stream (what is written).
+    // the session's ranges as a whole, or against the array they lie in; its client rows are packed
+    // in memory of this worker of that size, which the driver has read (a record is pageable), or
+    // which stays until an event behind this copy (a slab piece) or until the caller has waited for
+    // the stream (what is written).
     unsafe { driver.cuMemcpy3DAsync_v2(&raw const described, stream) }
 }
 

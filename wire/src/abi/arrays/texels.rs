@@ -8,8 +8,8 @@ use crate::abi::CuError;
 const LAYERED: u32 = 0x01;
 /// `CUDA_ARRAY3D_CUBEMAP`.
 const CUBEMAP: u32 = 0x04;
-/// Bytes that rows are counted in: `CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT` of every device. How
-/// a driver lays out an array it does not say.
+/// Bytes that rows are counted in: `CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT` of every device.
+/// How a driver lays out an array it does not say.
 const ROW_ALIGNMENT: u64 = 32;
 /// Bytes that levels of a mipmapped array are counted in.
 const LEVEL_ALIGNMENT: u64 = 512;
