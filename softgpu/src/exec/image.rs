@@ -201,8 +201,8 @@ pub(super) enum Bounds {
 pub(super) enum Wrong {
     /// An address, or a handle that means nothing.
     Memory(super::memory::Bad, u64),
-    /// Outside of a surface.
-    Outside,
+    /// Outside of a surface, at what would be this address.
+    Outside(u64),
 }
 
 impl Image {

@@ -72,7 +72,7 @@ pub trait Checker: Sync {
 pub struct BadAccess {
     /// Who makes it.
     pub place: Place,
-    /// `global`, `shared`, `local` or `param`.
+    /// `global`, `shared`, `local`, `param`, `surface` or `texture`.
     pub space: &'static str,
     /// Its address in that space.
     pub address: u64,

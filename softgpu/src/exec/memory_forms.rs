@@ -8,7 +8,8 @@ use std::sync::atomic::{Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::block::Env;
-use super::code::{AsyncCopy, AtomicFunction, Operation, Region};
+use super::check::Touch;
+use super::code::{Address, AsyncCopy, AtomicFunction, Operation, Region};
 use super::execute::trouble;
 use super::lanes::Longs;
 use super::mbarrier;
@@ -127,6 +128,17 @@ impl Warp {
             if to[lane] % u64::from(copy.size) != 0 || from[lane] % u64::from(copy.size) != 0 {
                 return Err(trouble(lane, Bad::Alignment, from[lane]));
             }
+            let touch = |at: &Address, address, size, writes| Touch {
+                lane,
+                region: at.region,
+                address,
+                size,
+                alignment: u64::from(copy.size),
+                writes,
+            };
+            let size = u64::from(copy.size);
+            self.check_touch(env, touch(&copy.from, from[lane], valid.min(size), false))?;
+            self.check_touch(env, touch(&copy.to, to[lane], size, true))?;
             let cut_short = valid < u64::from(copy.size);
             let step = if cut_short { 1 } else { copy.size.min(8) };
             for byte in (0..u64::from(copy.size)).step_by(step as usize) {
@@ -174,6 +186,10 @@ impl Warp {
             });
             let source = |index: usize| sources.get(index).map_or(0, |row| row[lane]);
             let Some(first) = places[0] else { continue };
+            let touches = touches(operation.kind, &places, source(0), sources.len() as u64);
+            for touch in touches.into_iter().flatten() {
+                self.check_touch(env, touch)?;
+            }
             let mut results = [0; 8];
             match operation.kind {
                 MemoryKind::VectorAtomic(function, size) => {
@@ -210,6 +226,46 @@ impl Warp {
             }
         }
         Ok(())
+    }
+}
+
+/// What an instruction touches, with `value` and the number of its sources.
+fn touches(
+    kind: MemoryKind,
+    places: &[Option<Access>; 3],
+    value: u64,
+    sources: u64,
+) -> [Option<Touch>; 3] {
+    let touch = |place: usize, size: u64, alignment: u64, writes: bool| {
+        let at = places[place]?;
+        Some(Touch {
+            lane: at.lane,
+            region: at.region,
+            address: at.address,
+            size,
+            alignment,
+            writes,
+        })
+    };
+    // Elements that are accessed as one are aligned as one.
+    let together = |element: u32| {
+        let size = u64::from(element) * sources;
+        touch(0, size, size.next_power_of_two(), true)
+    };
+    match kind {
+        MemoryKind::VectorAtomic(_, size) => [together(size), None, None],
+        MemoryKind::Barrier(_) => [touch(0, 8, 8, true), None, None],
+        MemoryKind::BulkCopy(_) => {
+            let size = value & 0xffff_ffff;
+            let (from, to) = (touch(1, size, 16, false), touch(0, size, 16, true));
+            [from, to, touch(2, 8, 8, true)]
+        }
+        MemoryKind::AsyncStore(_, size) => [together(size), touch(1, 8, 8, true), None],
+        MemoryKind::Load128 => [touch(0, 16, 16, false), None, None],
+        MemoryKind::Store128 | MemoryKind::Exchange128 | MemoryKind::Compare128 => {
+            [touch(0, 16, 16, true), None, None]
+        }
+        MemoryKind::Fence => [None; 3],
     }
 }
 

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::super::block::Env;
+use super::super::check::BadImage;
 use super::super::execute::trouble;
+use super::super::launch::Checker;
 use super::super::memory::{Bad, Memory};
 use super::super::warp::{Trouble, TroubleKind, Warp, lanes};
 use super::sample::Spot;
 use super::texel::{half_of, order_number};
 use super::{
-    Fetch, Geometry, Image, ImageKind, ImageOp, Images, LevelOf, Outside, Query, Surface, Texels,
-    Texture, Wrong,
+    Access, Fetch, Geometry, Image, ImageKind, ImageOp, Images, LevelOf, Outside, Query, Surface,
+    Texels, Texture, Wrong,
 };
 
 /// Handle, layer, three coordinates, two gradients of three, three offsets.
@@ -20,6 +22,47 @@ const SOURCES_MAX: usize = 16;
 enum Known {
     Texture(Arc<Texture>),
     Surface(Arc<Image>),
+}
+
+impl Known {
+    /// The address of what it lies in, if not all of that is allocated.
+    fn freed(&self, checker: &dyn Checker) -> Option<u64> {
+        let images = match self {
+            Self::Texture(texture) => texture.levels.as_slice(),
+            Self::Surface(image) => std::slice::from_ref(&**image),
+        };
+        let freed = images.iter().find(|image| {
+            let [width, rows, slices] = image.size.map(u64::from);
+            let last = slices.max(u64::from(image.layers)).saturating_sub(1);
+            let row = width.saturating_mul(u64::from(image.texel_len()));
+            let len = (last.saturating_mul(image.slice))
+                .saturating_add(rows.saturating_sub(1).saturating_mul(image.pitch))
+                .saturating_add(row);
+            !checker.allows(image.address, len)
+        });
+        freed.map(|image| image.address)
+    }
+}
+
+impl ImageOp {
+    /// A bad access that this makes.
+    fn bad(&self, address: u64, is_misaligned: bool) -> BadImage {
+        let (space, size, writes) = match self.kind {
+            ImageKind::Surface(surface) => {
+                let size = u64::from(surface.size) * surface.count as u64;
+                ("surface", size, !matches!(surface.what, Access::Load))
+            }
+            ImageKind::QuerySurface(_) => ("surface", 4, false),
+            _ => ("texture", 4, false),
+        };
+        BadImage {
+            space,
+            address,
+            size,
+            writes,
+            is_misaligned,
+        }
+    }
 }
 
 impl Warp {
@@ -45,16 +88,30 @@ impl Warp {
                     .and_then(|images| find(images, op.kind, handle));
             }
             let Some((_, object)) = &known else {
+                self.report_image(env, lane, &op.bad(handle, false));
                 return Err(trouble(lane, Bad::Address, handle));
             };
+            if let Some(checker) = env.launch.extras.checker
+                && let Some(freed) = object.freed(checker)
+            {
+                self.report_image(env, lane, &op.bad(freed, false));
+                return Err(trouble(lane, Bad::Address, freed));
+            }
             let [_, values @ ..] = values;
             let results = execute(&env.spaces.memory, op, object, &values);
             let results = results.map_err(|wrong| match wrong {
-                Wrong::Memory(bad, address) => trouble(lane, bad, address),
-                Wrong::Outside => Trouble {
-                    lane,
-                    kind: TroubleKind::Trap,
-                },
+                Wrong::Memory(bad, address) => {
+                    let is_misaligned = matches!(bad, Bad::Alignment);
+                    self.report_image(env, lane, &op.bad(address, is_misaligned));
+                    trouble(lane, bad, address)
+                }
+                Wrong::Outside(address) => {
+                    self.report_image(env, lane, &op.bad(address, false));
+                    Trouble {
+                        lane,
+                        kind: TroubleKind::Trap,
+                    }
+                }
             })?;
             for (target, value) in op.targets.iter().zip(results) {
                 self.registers.set_lane(*target, lane, value);

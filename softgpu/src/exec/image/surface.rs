@@ -114,7 +114,13 @@ impl Image {
         let inside = (wanted.iter().zip(&most)).all(|(at, most)| (0..=*most).contains(at));
         let found = match op.bounds {
             _ if inside => wanted,
-            Bounds::Trap => return Err(Wrong::Outside),
+            Bounds::Trap => {
+                let [x, y, z] = wanted.map(i64::cast_unsigned);
+                let start = self.address_of(0, y, z);
+                let texel = if op.formatted { self.texel_len() } else { 1 };
+                let offset = x.wrapping_mul(u64::from(texel));
+                return Err(Wrong::Outside(start.wrapping_add(offset)));
+            }
             Bounds::Zero => return Ok(None),
             // Wider than a whole row: there is no nearest place.
             Bounds::Clamp if last < 0 => return Ok(None),

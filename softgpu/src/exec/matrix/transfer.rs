@@ -3,6 +3,7 @@
 
 use super::super::LANES;
 use super::super::block::Env;
+use super::super::check::Touch;
 use super::super::code::{Address, Operation, Region};
 use super::super::execute::trouble;
 use super::super::lanes::Longs;
@@ -32,6 +33,7 @@ impl Warp {
             for (row, words) in tile.iter_mut().enumerate() {
                 let lane = 8 * number + row;
                 let thread = self.thread(lane);
+                self.check_touch(env, tile_row(region, lane, addresses[lane], false))?;
                 for (at, word) in words.iter_mut().enumerate() {
                     let address = addresses[lane].wrapping_add(4 * at as u64);
                     let loaded = env.spaces.load(region, thread, address, 4);
@@ -62,6 +64,7 @@ impl Warp {
                     continue;
                 }
                 let thread = self.thread(lane);
+                self.check_touch(env, tile_row(region, lane, addresses[lane], true))?;
                 for (at, &word) in words.iter().enumerate() {
                     let address = addresses[lane].wrapping_add(4 * at as u64);
                     let stored = env.spaces.store(region, thread, address, 4, word.into());
@@ -119,6 +122,7 @@ impl Warp {
             .enumerate()
         {
             let (address, shift) = place.of(at, bits);
+            self.check_touch(env, place.touch(address, false))?;
             let loaded = env.spaces.load(place.region, place.thread, address, size);
             let loaded = loaded.map_err(|bad| trouble(place.lane, bad, address))?;
             *element = loaded >> shift & low;
@@ -146,6 +150,7 @@ impl Warp {
         fragment.each(&rows, |place, bits| elements[place] = bits);
         for (at, &bits) in elements[..lines.rows * lines.columns].iter().enumerate() {
             let (address, _) = place.of(at, fragment.element.bits());
+            self.check_touch(env, place.touch(address, true))?;
             let (region, thread) = (place.region, place.thread);
             let stored = env.spaces.store(region, thread, address, place.size, bits);
             stored.map_err(|bad| trouble(place.lane, bad, address))?;
@@ -195,6 +200,18 @@ struct Whereabouts {
 }
 
 impl Whereabouts {
+    /// What is touched for the element at an address.
+    fn touch(&self, address: u64, writes: bool) -> Touch {
+        Touch {
+            lane: self.lane,
+            region: self.region,
+            address,
+            size: u64::from(self.size),
+            alignment: u64::from(self.size),
+            writes,
+        }
+    }
+
     /// Where the element at `at` of the matrix lies, and its first bit there.
     fn of(&self, at: usize, bits: u32) -> (u64, u32) {
         let (row, column) = (at / self.lines.columns, at % self.lines.columns);
@@ -205,6 +222,18 @@ impl Whereabouts {
         };
         let bit = (line as u64 * self.stride + within as u64) * u64::from(bits);
         (self.start.wrapping_add(bit / 8), bit as u32 & 7)
+    }
+}
+
+/// What is touched for a row of an 8x8 matrix.
+fn tile_row(region: Region, lane: usize, address: u64, writes: bool) -> Touch {
+    Touch {
+        lane,
+        region,
+        address,
+        size: TILE_ROW_BYTES,
+        alignment: TILE_ROW_BYTES,
+        writes,
     }
 }
 
