@@ -28,12 +28,14 @@ same_everywhere! {
     big_copy
     big_shared
     block_reduce
+    callbacks
     constants
     driver_ptx
     errors
     event_times
     fault
     found
+    host_functions
     info
     late_release
     many_copies
@@ -64,7 +66,6 @@ macro_rules! natively { ($($name:ident)*) => { $(
 )* } }
 
 natively! {
-    callbacks
     graphs
     default_streams
     managed

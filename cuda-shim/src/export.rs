@@ -25,7 +25,7 @@ use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::param::Param;
 
 use crate::thread::PerThreadDefault;
-use crate::{hand, lifetime, local, log};
+use crate::{hand, lifetime, local, log, thread};
 
 /// Functions by the rules of cuGetProcAddress.
 pub(crate) fn procs() -> Option<&'static Procs> {
@@ -45,6 +45,9 @@ pub(crate) static flexdirect_shim_marker: u32 = 1;
 fn edge(call: Op, act: &mut dyn FnMut() -> CuResult) -> CuResult {
     if let Some(answer) = lifetime::answer(call) {
         return answer;
+    }
+    if thread::is_in_function() && !NEEDS_NO_DRIVER.contains(&call) {
+        return Err(CuError::NOT_PERMITTED);
     }
     let result = catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
         log::error!("{call} panicked: this is a defect of flexdirect");
@@ -71,6 +74,18 @@ fn absent(call: Op, is_told: &AtomicBool) -> CuResult {
         Err(CuError::NOT_SUPPORTED)
     })
 }
+
+/// What a host function may call all the same: it needs neither device nor context (CUDA Driver API,
+/// cuLaunchHostFunc).
+const NEEDS_NO_DRIVER: [Op; 7] = [
+    op::cuGetErrorString,
+    op::cuGetErrorName,
+    op::cuGetProcAddress,
+    op::cuGetProcAddress_v2,
+    op::cuGetExportTable,
+    op::cuDriverGetVersion,
+    op::cuInit,
+];
 
 fn trace(call: Op, result: CuResult) {
     match result {

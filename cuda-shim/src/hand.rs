@@ -12,6 +12,7 @@ mod context;
 mod copy;
 mod event;
 mod function;
+mod hostfn;
 #[expect(
     unsafe_code,
     reason = "reads kernel parameters behind the application's pointers"
@@ -50,6 +51,7 @@ pub(crate) use context::*;
 pub(crate) use copy::*;
 pub(crate) use event::*;
 pub(crate) use function::*;
+pub(crate) use hostfn::*;
 pub(crate) use launch::*;
 pub(crate) use link::*;
 pub(crate) use memory::*;

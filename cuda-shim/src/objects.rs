@@ -13,6 +13,21 @@ use flexdirect_wire::body::Parameter;
 use flexdirect_wire::handle::{GENERATION_MAX, Kind, ShadowHandle};
 use flexdirect_wire::limits::HANDLES_MAX;
 
+/// The newest host function that work on a stream comes after, by number; 0 for none.
+#[derive(Debug, Default)]
+pub(crate) struct After(AtomicU64);
+
+impl After {
+    pub(crate) fn number(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Notes a host function.
+    pub(crate) fn raise(&self, number: u64) {
+        self.0.fetch_max(number, Ordering::AcqRel);
+    }
+}
+
 /// A context.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -28,6 +43,8 @@ pub(crate) struct Context {
     pub(crate) is_active: AtomicBool,
     /// How often a primary context is retained. The lock is held while it is made active.
     pub(crate) retained: Mutex<u32>,
+    /// What its default stream and blocking streams come after.
+    pub(crate) after: After,
 }
 
 impl Context {
@@ -48,6 +65,7 @@ impl Context {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             is_active: AtomicBool::new(!is_primary),
             retained: Mutex::new(0),
+            after: After::default(),
         }
     }
 
@@ -85,6 +103,8 @@ pub(crate) struct Stream {
     pub(crate) priority: i32,
     /// Unique in the process; 1 and 2 are the special streams.
     pub(crate) id: u64,
+    /// What it comes after, if it does not block.
+    pub(crate) after: After,
 }
 
 impl Stream {
@@ -97,6 +117,7 @@ impl Stream {
             flags,
             priority,
             id,
+            after: After::default(),
         }
     }
 }
@@ -108,6 +129,8 @@ pub(crate) struct Event {
     pub(crate) lane: u16,
     recorded: AtomicU64,
     finished: AtomicU64,
+    /// What its stream came after when it was recorded.
+    pub(crate) after: After,
 }
 
 impl Event {
@@ -117,6 +140,7 @@ impl Event {
             lane: context.lane,
             recorded: AtomicU64::new(0),
             finished: AtomicU64::new(0),
+            after: After::default(),
         }
     }
 

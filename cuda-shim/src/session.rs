@@ -9,6 +9,7 @@
 //! credit or the death of the link, and after that every call returns at once.
 
 mod connect;
+pub(crate) mod hostfn;
 #[expect(unsafe_code, reason = "promises the link memory to write bulk to")]
 mod landing;
 #[expect(unsafe_code, reason = "writes to the C library's standard output")]
@@ -38,6 +39,7 @@ pub(crate) use connect::{Connected, TABLE_VERSION, connect, leased_driver_versio
 pub(crate) use landing::Landing;
 pub(crate) use waiter::Waiter;
 
+use hostfn::HostFns;
 use landing::Landings;
 use output::Output;
 use slab::Slab;
@@ -62,6 +64,7 @@ pub(crate) struct Session {
     /// their positions.
     staging: Mutex<()>,
     landings: Mutex<Landings>,
+    hostfns: HostFns,
     output: Output,
     sticky: Sticky,
     succeeded: AtomicBool,
@@ -151,6 +154,7 @@ impl Session {
             slab: Slab::new(snapshot.slab_len),
             staging: Mutex::default(),
             landings: Mutex::default(),
+            hostfns: HostFns::default(),
             output: Output::default(),
             sticky: Sticky::default(),
             succeeded: AtomicBool::new(false),
@@ -224,6 +228,7 @@ impl Session {
     /// A context is gone, and with it what ended it.
     pub(crate) fn forget_context(&self, context: u64) {
         self.sticky.forget(context);
+        self.hostfns.forget(context);
     }
 
     /// Puts one piece of at most [`CHUNK_LEN`] bytes into the worker's slab and returns its
@@ -258,6 +263,16 @@ impl Session {
     /// Names memory for bulk from the worker: see [`landing`].
     pub(crate) fn landings(&self) -> MutexGuard<'_, Landings> {
         lock(&self.landings)
+    }
+
+    /// Host functions and late sources: see [`hostfn`].
+    pub(crate) fn hostfns(&self) -> &HostFns {
+        &self.hostfns
+    }
+
+    /// Whether a copy that was asked for may still write to this memory, or has yet to read it.
+    pub(crate) fn is_in_use(&self, address: u64, len: u64) -> bool {
+        self.landings().is_pending(address, len) || self.hostfns.is_source(address, len)
     }
 
     /// The code that every call returns once the session is dead.

@@ -106,6 +106,16 @@ pub(crate) fn waiter() -> Arc<Waiter> {
     with(|state| Arc::clone(state.waiter.get_or_insert_default()))
 }
 
+/// Whether the calling thread is inside of a host function, which may make no call.
+pub(crate) fn is_in_function() -> bool {
+    IN_FUNCTION.get()
+}
+
+/// The calling thread runs host functions from now on, and nothing else.
+pub(crate) fn enter_functions() {
+    IN_FUNCTION.set(true);
+}
+
 /// While it lives, stream 0 means the calling thread's default stream.
 #[derive(Debug)]
 pub(crate) struct PerThreadDefault {
@@ -204,6 +214,7 @@ static NUMBERS: Numbers = Numbers {
 
 thread_local! {
     static PER_THREAD_DEFAULT: Cell<bool> = const { Cell::new(false) };
+    static IN_FUNCTION: Cell<bool> = const { Cell::new(false) };
     static CAPTURE_MODE: Cell<u32> = const { Cell::new(0) };
     static DEFERRED: Cell<u32> = const { Cell::new(0) };
     /// Without a destructor, so that it is there for those of the application's thread-local

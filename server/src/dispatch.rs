@@ -79,6 +79,9 @@ pub(crate) fn handler(op: Op) -> Option<Handler> {
     if op == session::IMAGE_PIECE {
         return Some(crate::hand::image_piece);
     }
+    if op == session::HOST_FUNCTION_END {
+        return Some(crate::hand::host_function_end);
+    }
     let at = derived::ENTRIES
         .binary_search_by_key(&op, |entry| entry.0)
         .ok()?;

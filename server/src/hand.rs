@@ -18,6 +18,8 @@ mod event;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod function;
 mod guard;
+#[expect(unsafe_code, reason = "gives the driver functions to call")]
+mod hostfn;
 mod image;
 #[expect(unsafe_code, reason = "calls the driver with pointers into the record")]
 mod launch;
@@ -43,6 +45,7 @@ pub(crate) use copy::*;
 pub(crate) use event::*;
 pub(crate) use function::*;
 pub(crate) use guard::guard;
+pub(crate) use hostfn::*;
 pub(crate) use image::image_piece;
 pub(crate) use launch::*;
 pub(crate) use link::*;

@@ -31,6 +31,7 @@ use flexdirect_wire::{CuResult, ShadowHandle};
 
 use crate::driver::Driver;
 use crate::shadow::contexts::Tables;
+use crate::shadow::hostfn::HostFns;
 use crate::shadow::landings::{Landings, STAGING_LEN};
 use crate::shadow::mapping::Mapping;
 use crate::shadow::retire::{Retire, What};
@@ -91,8 +92,13 @@ pub(crate) struct Session {
     pub(crate) devices: u16,
     pub(crate) slab: Slab,
     pub(crate) landings: Landings,
+    /// Host functions of the client, which the driver's threads hold on to as well.
+    pub(crate) hostfns: Arc<HostFns>,
     /// Pieces of the slab behind the copies that read them.
     pub(crate) pieces: Retire,
+    /// Staging memory behind copies whose sources are read late: apart, since the slab's room must
+    /// not wait for the client's functions.
+    pub(crate) sources: Retire,
     /// Device memory behind the work that may use it.
     pub(crate) frees: Retire,
     pub(crate) threads: Threads,
@@ -122,7 +128,9 @@ impl Session {
             devices,
             slab,
             landings: Landings::new()?,
+            hostfns: Arc::default(),
             pieces: Retire::default(),
+            sources: Retire::default(),
             frees: Retire::default(),
             threads: Threads::default(),
             order: Order::new(devices),
@@ -241,6 +249,10 @@ impl Session {
     pub(crate) fn finish_retired(&self, what: What) {
         match what {
             What::Slab(position) => self.release_piece(position),
+            What::Source(number, place) => {
+                self.hostfns.take_source(number);
+                self.landings.give(place);
+            }
             What::Memory(range) => {
                 if let Err(error) = self.driver.free(range.address) {
                     tracing::debug!("free of {:#x}: {error:?}", range.address);
@@ -273,8 +285,10 @@ impl Session {
 
     /// Wakes every thread that waits for anything but the driver.
     fn close(&self) {
+        self.hostfns.close();
         self.landings.close();
         self.pieces.close();
+        self.sources.close();
         self.frees.close();
         self.order.close();
         self.pool.close();
@@ -324,7 +338,7 @@ impl Drop for CloseOnPanic {
     }
 }
 
-/// The side lane of the main conversation: pings.
+/// The side lane of the main conversation: pings, and the ends of host functions.
 struct SideSink<'a> {
     session: &'a Session,
 }
@@ -358,7 +372,11 @@ impl Sink for SideSink<'_> {
                 };
                 self.session.link.post_side(&bytes_of(&answer))
             }
-            // Nothing of the client's is waited for yet, so the rest has nothing to act on.
+            side::CALLBACK_DONE => {
+                self.session.hostfns.done(message.a);
+                Ok(())
+            }
+            // Those of a newer client have no meaning here.
             _ => Ok(()),
         }
     }

@@ -4,6 +4,11 @@
 pub(crate) mod arrays;
 pub(crate) mod contexts;
 pub mod handles;
+#[expect(
+    unsafe_code,
+    reason = "names staging memory to the link that writes there"
+)]
+pub(crate) mod hostfn;
 pub(crate) mod images;
 pub(crate) mod landings;
 #[expect(

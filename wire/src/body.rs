@@ -68,12 +68,39 @@ bodies! {
         len: u64,
         /// Stream: 0 for the default stream of a synchronous copy.
         stream: u64,
-        /// Slab position (HtoD) or region of the landing (DtoH).
+        /// Slab position (HtoD) or region of the landing (DtoH); or the number of the source that
+        /// the worker asks for.
         position: u64,
-        /// Whether the bytes travel in the record or reply.
+        /// Whether the bytes travel in the record or reply: one of [`source`](mod@source).
         inline: u32,
         /// Whether the call is the asynchronous one.
         is_async: u32,
+    }
+
+    /// `cuLaunchHostFunc` and `cuStreamAddCallback`.
+    HostFunction = 24 {
+        /// Stream.
+        stream: u64,
+        /// The client's number of the function.
+        number: u64,
+        /// 1 for one that may be called any number of times, until it is released.
+        is_many: u32,
+        /// Reserved, zero.
+        reserved: u32,
+    }
+
+    /// Body of a reply with the flag
+    /// [`CALLBACK`](crate::record::reply_flags::CALLBACK): run what the client has under this
+    /// number, and say that it has returned, or put the bytes of a source to the region `number`.
+    HostCall = 24 {
+        /// The client's number.
+        number: u64,
+        /// This run, for [`side::CALLBACK_DONE`].
+        run: u64,
+        /// What a stream callback is told of its stream.
+        status: u32,
+        /// Reserved, zero.
+        reserved: u32,
     }
 
     /// `cuMemAllocAsync` and `cuMemAllocFromPoolAsync`; answered by [`Allocated`].
@@ -154,9 +181,9 @@ bodies! {
         depth: u64,
         /// Stream: 0 for the default stream of a synchronous copy.
         stream: u64,
-        /// Slab position or region of the landing.
+        /// As in [`HostCopy`].
         position: u64,
-        /// Whether the bytes travel in the record or reply.
+        /// As in [`HostCopy`].
         inline: u32,
         /// Whether the call is the asynchronous one.
         is_async: u32,
@@ -320,6 +347,16 @@ bodies! {
 mod arrays;
 
 pub use arrays::*;
+/// Where the client memory of a copy travels.
+pub mod source {
+    /// By the slab, or to a landing.
+    pub const BULK: u32 = 0;
+    /// In the record or the reply.
+    pub const INLINE: u32 = 1;
+    /// To the device: the worker asks for it when the stream gets there, for a host function that
+    /// comes before may write it.
+    pub const LATE: u32 = 2;
+}
 
 /// What an end of a [`RowsCopy`] is.
 pub mod rows {
@@ -360,9 +397,7 @@ pub mod side {
     pub const PONG: u32 = 3;
     /// Client to server: give up waiting for record `a`.
     pub const CANCEL: u32 = 4;
-    /// Server to client: run host callback `a`; answered by [`CALLBACK_DONE`].
-    pub const CALLBACK: u32 = 5;
-    /// Client to server: host callback `a` has returned.
+    /// Client to server: run `a` of a host function has returned.
     pub const CALLBACK_DONE: u32 = 6;
 }
 
@@ -372,4 +407,7 @@ pub mod session {
 
     /// A piece of an image ([`super::ImagePiece`]), before the load that uses it.
     pub const IMAGE_PIECE: Op = Op(0xf000);
+    /// A host function that could be called any number of times ([`super::One`]: its number) is
+    /// called no more.
+    pub const HOST_FUNCTION_END: Op = Op(0xf001);
 }

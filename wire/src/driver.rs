@@ -908,9 +908,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         stream: CuStream, event: CuEvent, flags: u32,
     ) since 3020 twin cuStreamWaitEvent_ptsz 7000, client by hand;
     /// Calls back in stream order, faults or not.
-    0x0798 soft never fn cuStreamAddCallback(
+    0x0798 posted never fn cuStreamAddCallback(
         stream: CuStream, callback: CuStreamCallback, user_data: *mut c_void, flags: u32,
-    ) since 5000 twin cuStreamAddCallback_ptsz 7000;
+    ) since 5000 twin cuStreamAddCallback_ptsz 7000, by hand;
     /// Begins a capture of a stream.
     0x07a0 soft never fn cuStreamBeginCapture_v2(
         stream: CuStream, mode: CuStreamCaptureMode,
@@ -1092,13 +1092,13 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         kernel_params: *mut *mut c_void,
     ) since 9000 twin cuLaunchCooperativeKernel_ptsz 9000, by hand;
     /// Calls a host function in stream order.
-    0x0918 soft never fn cuLaunchHostFunc(
+    0x0918 posted never fn cuLaunchHostFunc(
         stream: CuStream, fn: CuHostFn, user_data: *mut c_void,
-    ) since 10000 twin cuLaunchHostFunc_ptsz 10000;
-    /// Calls a host function in stream order.
-    0x0920 soft never fn cuLaunchHostFunc_v2(
+    ) since 10000 twin cuLaunchHostFunc_ptsz 10000, by hand;
+    /// Calls a host function in stream order; how a thread waits for it is not told.
+    0x0920 local never fn cuLaunchHostFunc_v2(
         stream: CuStream, fn: CuHostFn, user_data: *mut c_void, sync_mode: u32,
-    ) since 13010 twin cuLaunchHostFunc_v2_ptsz 13010;
+    ) since 13010 twin cuLaunchHostFunc_v2_ptsz 13010, by hand;
     /// Sets the block of the launches of CUDA 3.
     0x0928 soft never fn cuFuncSetBlockShape(
         hfunc: CuFunction, x: i32, y: i32, z: i32,

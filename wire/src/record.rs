@@ -80,8 +80,12 @@ pub mod flags {
 
 /// Flags of a reply.
 pub mod reply_flags {
+    /// No reply to a record: a stream has reached a host function, or a copy whose source is read
+    /// then; the body is a [`HostCall`](crate::body::HostCall). The sequence is 0. Sent behind the
+    /// bulk that the stream has copied to the client before.
+    pub const CALLBACK: u32 = 1;
     /// All that are defined; others are refused.
-    pub const ALL: u32 = 0;
+    pub const ALL: u32 = CALLBACK;
 }
 
 /// Bytes that are no record: ends the session.

@@ -10,15 +10,17 @@ use std::ffi::c_void;
 use std::ptr;
 
 use flexdirect_wire::abi::{CuDevicePtr, CuError, CuResult, CuStream, InBytes, OutBytes};
-use flexdirect_wire::body::HostCopy;
+use flexdirect_wire::body::{HostCopy, source};
 use flexdirect_wire::call::op;
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use flexdirect_wire::param::Param;
 use zerocopy::IntoBytes;
 
+use super::hostfn::{self, Reading};
 use super::stream::{Target, target};
 use crate::process::{Process, process};
 use crate::session::Landing;
+use crate::session::hostfn::Source;
 
 /// One copy between any two addresses.
 #[derive(Clone, Copy, Debug)]
@@ -97,19 +99,17 @@ impl Copy {
         })
     }
 
-    /// Has read all of the source when it returns, pinned or not.
+    /// Has read all of the source when it returns, unless it is pinned and something before may
+    /// write it.
     fn to_device(self, to: u64, from: *mut u8, len: usize) -> CuResult {
         // Before anything is put into the slab, which only a record can give back.
         let context = self.stream.context;
         self.process.session.check_context(context)?;
-        if self
-            .process
-            .session
-            .landings()
-            .is_pending(from as u64, len as u64)
-        {
-            // The source is what an earlier copy writes to: the stream comes to this one after it.
-            super::stream::synchronise(self.process, self.stream)?;
+        let source = Source::packed(from as u64, len);
+        match hostfn::reading(self.process, &self.stream, &source, self.is_async) {
+            Reading::Now => {}
+            Reading::Synchronised => super::stream::synchronise(self.process, self.stream)?,
+            Reading::Late => return self.to_device_late(to, from as u64, len),
         }
         let op = if self.is_async {
             op::cuMemcpyHtoDAsync_v2
@@ -134,6 +134,24 @@ impl Copy {
                 Ok(())
             })?;
             device += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// The source is read when the stream gets there.
+    fn to_device_late(self, to: u64, from: u64, len: usize) -> CuResult {
+        for offset in (0..len).step_by(CHUNK_LEN) {
+            let (at, len) = (offset as u64, (len - offset).min(CHUNK_LEN));
+            let source = Source::packed(from + at, len);
+            hostfn::post_late(self.process, &self.stream, source, |number| {
+                let mut copy = self.body(to + at, len, number, false);
+                copy.inline = source::LATE;
+                self.stream
+                    .post(self.process, op::cuMemcpyHtoDAsync_v2, |record| {
+                        record.put(&copy);
+                        Ok(())
+                    })
+            })?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use flexdirect_wire::body::{Create, EventRecord};
 use flexdirect_wire::call::{Op, op};
 
 use super::stream::target;
-use super::{one, wanted};
+use super::{hostfn, one, wanted};
 use crate::objects::Event;
 use crate::process::{Process, here, process};
 use crate::session::Issue;
@@ -80,6 +80,7 @@ pub(crate) fn cuEventRecordWithFlags(event: CuEvent, stream: CuStream, flags: u3
         });
         Ok(())
     })?;
+    found.after.raise(hostfn::after(process, &target));
     // Afterwards: what the worker says until then is about the recording before.
     found.record();
     Ok(())

@@ -18,15 +18,17 @@ use flexdirect_wire::abi::{
     CuContext, CuDevicePtr, CuError, CuMemoryType, CuResult, CuStream, CudaMemcpy2d,
     CudaMemcpy2dEnd, CudaMemcpy3d, CudaMemcpy3dEnd, CudaMemcpy3dPeer, InOut,
 };
-use flexdirect_wire::body::RowsCopy;
+use flexdirect_wire::body::{RowsCopy, source};
 use flexdirect_wire::call::op;
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use zerocopy::IntoBytes;
 
 use super::copy::{address, copy_packed};
+use super::hostfn::{self, Reading};
 use super::stream::{Target, synchronise, target};
 use crate::process::{Process, process};
 use crate::session::Landing;
+use crate::session::hostfn::Source;
 
 mod ends;
 
@@ -109,14 +111,17 @@ impl Copy {
     /// Has read all of the source when it returns.
     fn to_device(&self) -> CuResult {
         let (pitch, height) = (self.from.pitch, self.from.height);
-        let reach = self.extent.reach(pitch, height).ok_or(BAD)? as u64;
+        let reach = self.extent.reach(pitch, height).ok_or(BAD)?;
         let session = &self.process.session;
         // Before anything is put into the slab, which only a record can give back.
         session.check_context(self.stream.context)?;
-        let is_pending = session.landings().is_pending(self.from.start, reach);
-        if is_pending {
-            // The source is what an earlier copy writes to: the stream comes to this one after it.
-            synchronise(self.process, self.stream)?;
+        let whole = Source::packed(self.from.start, reach);
+        match hostfn::reading(self.process, &self.stream, &whole, self.is_async) {
+            Reading::Now => {}
+            Reading::Synchronised => synchronise(self.process, self.stream)?,
+            Reading::Late => {
+                return boxes(self.extent).try_for_each(|(at, part)| self.post_late(at, part));
+            }
         }
         for (at, part) in boxes(self.extent) {
             let mut bytes = Vec::with_capacity(part.len());
@@ -134,6 +139,27 @@ impl Copy {
             }
         }
         Ok(())
+    }
+
+    /// A box whose rows are read when the stream gets there.
+    fn post_late(&self, at: [usize; 3], part: Extent) -> CuResult {
+        let source = Source {
+            start: self.from.at(at),
+            pitch: self.from.pitch,
+            slice: self.from.pitch * self.from.height,
+            width: part.width,
+            height: part.height,
+            depth: part.depth,
+        };
+        hostfn::post_late(self.process, &self.stream, source, |number| {
+            let mut copy = self.body(at, part, number, false);
+            copy.inline = source::LATE;
+            self.stream
+                .post(self.process, op::cuMemcpy3DAsync_v2, |record| {
+                    record.put(&copy);
+                    Ok(())
+                })
+        })
     }
 
     fn to_host(&self, at: [usize; 3], part: Extent) -> CuResult {

@@ -10,7 +10,7 @@ use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::param::Param;
 use flexdirect_wire::record::Writer;
 
-use super::{one, wanted};
+use super::{hostfn, one, wanted};
 use crate::objects::Stream;
 use crate::process::{Here, Process, body, here, process};
 use crate::session::{Issue, Reply};
@@ -206,6 +206,7 @@ pub(crate) fn cuStreamWaitEvent(stream: CuStream, event: CuEvent, flags: u32) ->
     if found.pending().is_none() {
         return Ok(());
     }
+    hostfn::come_after(process, &target, found.after.number());
     target.post(process, op::cuStreamWaitEvent, |record| {
         CuStream(target.handle).send(record)?;
         event.send(record)?;
@@ -214,4 +215,4 @@ pub(crate) fn cuStreamWaitEvent(stream: CuStream, event: CuEvent, flags: u32) ->
 }
 
 /// `CU_STREAM_NON_BLOCKING`, the only flag.
-const NON_BLOCKING: u32 = 1;
+pub(super) const NON_BLOCKING: u32 = 1;

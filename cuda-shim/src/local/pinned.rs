@@ -59,13 +59,9 @@ pub(crate) fn cuMemFreeHost(p: *mut c_void) -> CuResult {
 /// Gives pages back that were taken out of the range table, unless a copy may still write to them.
 /// Whether they were.
 pub(crate) fn give_back_pinned(process: &Process, range: &Range) -> bool {
-    if process
-        .session
-        .landings()
-        .is_pending(range.start, range.len)
-    {
+    if process.session.is_in_use(range.start, range.len) {
         log::warning!(
-            "{} bytes of pinned memory are kept: a copy to them did not end",
+            "{} bytes of pinned memory are kept: a copy of them did not end",
             range.len
         );
         return false;
@@ -76,11 +72,7 @@ pub(crate) fn give_back_pinned(process: &Process, range: &Range) -> bool {
 
 /// Waits for copies to the memory, if there are any.
 fn settle(process: &Process, range: &Range) -> CuResult {
-    if !process
-        .session
-        .landings()
-        .is_pending(range.start, range.len)
-    {
+    if !process.session.is_in_use(range.start, range.len) {
         return Ok(());
     }
     let context = process.context(range.context)?;

@@ -2,11 +2,12 @@
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
+use std::ffi::c_void;
 use std::sync::Arc;
 
 use flexdirect_wire::abi::{
-    CuContext, CuDevice, CuDevicePtr, CuError, CuGraph, CuGraphEdgeData, CuGraphNode, CuResult,
-    CuStream, CuStreamCaptureMode, CuStreamCaptureStatus, InOut, OptOut, Out,
+    CuContext, CuDevice, CuDevicePtr, CuError, CuGraph, CuGraphEdgeData, CuGraphNode, CuHostFn,
+    CuResult, CuStream, CuStreamCaptureMode, CuStreamCaptureStatus, InOut, OptOut, Out,
 };
 
 use crate::objects::Stream;
@@ -115,6 +116,19 @@ pub(crate) fn cuMemcpyAsync(
     hand::copy_between(dst, src, byte_count, Some(stream))
 }
 
+/// The mode says how a thread waits for the function: here it sleeps.
+pub(crate) fn cuLaunchHostFunc_v2(
+    stream: CuStream,
+    function: CuHostFn,
+    user_data: *mut c_void,
+    sync_mode: u32,
+) -> CuResult {
+    if sync_mode > SYNC_MODE_MAX {
+        return Err(CuError::INVALID_VALUE);
+    }
+    hand::cuLaunchHostFunc(stream, function, user_data)
+}
+
 /// There is no profiler to tell.
 pub(crate) fn cuProfilerStart() -> CuResult {
     here().map(drop)
@@ -127,5 +141,7 @@ pub(crate) fn cuProfilerStop() -> CuResult {
 
 /// `CU_STREAM_CAPTURE_STATUS_NONE`.
 const CAPTURE_NONE: CuStreamCaptureStatus = CuStreamCaptureStatus(0);
+/// `CU_HOST_TASK_SPINWAIT`.
+const SYNC_MODE_MAX: u32 = 1;
 /// `CU_STREAM_CAPTURE_MODE_RELAXED`.
 const CAPTURE_MODE_MAX: u32 = 2;

@@ -8,26 +8,31 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use flexdirect_transport::{Destination, Error, Lanes, Sink, Span};
-use flexdirect_wire::body::{Side, side};
-use flexdirect_wire::record::{ReplyHeader, split_reply};
+use flexdirect_wire::body::{HostCall, Side, side};
+use flexdirect_wire::record::{Reader, ReplyHeader, reply_flags, split_reply};
 use nix::sys::signal::SigSet;
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Awaited, Reply, Session, lock};
+use super::{Awaited, HostFns, Reply, Session, lock};
 use crate::{clock, lifetime, log};
 
 /// Starts the thread.
 pub(super) fn spawn(session: Arc<Session>) -> std::io::Result<()> {
+    spawn_quiet("flexdirect-io", move || run(&session))
+}
+
+/// Starts a thread that takes no signal: they are the application's.
+pub(super) fn spawn_quiet(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     // Blocked here before it starts, so that there is no moment in which it could take one.
     let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
     let spawned = std::thread::Builder::new()
-        .name("flexdirect-io".to_owned())
-        .spawn(move || run(&session));
+        .name(name.to_owned())
+        .spawn(body);
     before.thread_set_mask()?;
     spawned.map(drop)
 }
 
-fn run(session: &Session) {
+fn run(session: &Arc<Session>) {
     let mut inbox = Inbox { session };
     let receive = || loop {
         if let Err(error) = session.link.receive(Lanes::Both, &mut inbox) {
@@ -44,7 +49,7 @@ fn run(session: &Session) {
 }
 
 struct Inbox<'a> {
-    session: &'a Session,
+    session: &'a Arc<Session>,
 }
 
 impl Sink for Inbox<'_> {
@@ -55,7 +60,11 @@ impl Sink for Inbox<'_> {
             let reply =
                 split_reply(&mut rest).map_err(|error| Error::protocol(error.to_string()))?;
             executed = executed.max(reply.header.executed);
-            if reply.header.sequence != 0 {
+            if reply.header.flags & reply_flags::CALLBACK != 0 {
+                let call = Reader::new(reply.body).get::<HostCall>();
+                let call = call.map_err(|error| Error::protocol(error.to_string()))?;
+                HostFns::take(self.session, call);
+            } else if reply.header.sequence != 0 {
                 self.session.take_reply(&reply.header, reply.body)?;
             }
         }
@@ -164,5 +173,6 @@ impl Session {
         self.room.notify_all();
         drop(submit);
         self.slab.wake();
+        self.hostfns.close();
     }
 }

@@ -242,6 +242,7 @@ fn quiesce(desk: &mut Desk<'_>, name: ShadowHandle) {
     }
     session.landings.settle(session);
     session.pieces.wait_empty(Some(name));
+    session.sources.wait_empty(Some(name));
     session.frees.wait_empty(Some(name));
 }
 
@@ -251,6 +252,7 @@ fn forget(session: &Session, name: ShadowHandle) {
     for (device, bytes) in freed {
         session.quota.release(device, bytes);
     }
+    session.hostfns.forget(name);
     session.context_ended();
 }
 
@@ -271,7 +273,7 @@ pub(crate) fn clean_up(session: &Session, mut tables: Tables) {
         match entry.what {
             What::Memory(range) => ranges.push(range),
             What::Freed(range) => release(session, &range),
-            What::Slab(_) => {}
+            What::Slab(_) | What::Source(..) => {}
         }
     }
     ranges.append(&mut tables.decoys);

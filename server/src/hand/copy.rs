@@ -11,10 +11,12 @@ use std::ffi::c_void;
 
 use flexdirect_transport::Span;
 use flexdirect_wire::abi::{CuDevicePtr, CuEvent, CuStream, InBytes, OutBytes};
-use flexdirect_wire::body::HostCopy;
+use flexdirect_wire::body::{HostCopy, source};
+use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use flexdirect_wire::{CuError, CuResult};
 
+use super::hostfn::late_copy;
 use super::stream::spin;
 use crate::dispatch::{Call, Desk, Step, Stop};
 use crate::driver::Driver;
@@ -33,10 +35,13 @@ pub(crate) fn cuMemcpyHtoDAsync_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
 
 fn to_device(call: &mut Call<'_>) -> Result<Step, Stop> {
     let copy = read(call)?;
-    if copy.inline == 0 {
+    if copy.inline == source::BULK {
         return from_slab(call, &copy);
     }
     call.context()?;
+    if copy.inline == source::LATE {
+        return from_late(call, &copy);
+    }
     let len = usize::try_from(copy.len).unwrap_or(usize::MAX);
     if len > INLINE_LEN_MAX {
         return Err(call.bad("inline length", copy.len));
@@ -54,6 +59,18 @@ fn to_device(call: &mut Call<'_>) -> Result<Step, Stop> {
         queue.driver,
     )?;
     finish_to_device(call, copy.is_async == 1, queue)
+}
+
+/// Copies a source that the client reads when the stream gets there.
+fn from_late(call: &mut Call<'_>, copy: &HostCopy) -> Result<Step, Stop> {
+    let fits = |&len: &usize| 0 < len && len <= CHUNK_LEN;
+    let len = usize::try_from(copy.len).ok().filter(fits);
+    let len = len.ok_or_else(|| call.bad("length of a source", copy.len))?;
+    call.session.tables().ranges.check(copy.device, copy.len)?;
+    let queue = call.use_queue(copy.stream)?;
+    late_copy(call, queue, (copy.position, len), |driver, address| {
+        to_device_async(driver, copy.device, address, len, queue.driver)
+    })
 }
 
 /// Copies a piece of the slab, which is free again when the stream has passed the copy. Whatever
@@ -181,7 +198,7 @@ fn to_client(desk: &mut Desk<'_>, copy: &HostCopy, queue: Queue, mark: Mark) -> 
     let result = pump(desk, copy, queue, &[Some(first), second]);
     // Nothing is on its way into the chunks: the pump waits for all that it has started.
     for chunk in [Some(first), second].into_iter().flatten() {
-        session.landings.give(chunk);
+        session.landings.give(chunk.place);
     }
     result?;
     session.tables().done(mark);
@@ -250,7 +267,7 @@ pub(crate) fn cuMemcpyDtoHAsync_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         match started {
             Ok(event) => Landings::push(session, queue.context, event, chunk, piece),
             Err(error) => {
-                session.landings.give(chunk);
+                session.landings.give(chunk.place);
                 return Err(error.into());
             }
         }
@@ -271,8 +288,17 @@ fn pieces(copy: &HostCopy) -> impl Iterator<Item = Span> {
 
 fn read(call: &mut Call<'_>) -> Result<HostCopy, Stop> {
     let copy: HostCopy = call.body.get()?;
-    for (what, value) in [("inline", copy.inline), ("is_async", copy.is_async)] {
-        if value > 1 {
+    let is_async_copy = Op(call.header.op) == op::cuMemcpyHtoDAsync_v2;
+    let inline_max = if is_async_copy {
+        source::LATE
+    } else {
+        source::INLINE
+    };
+    for (what, value, max) in [
+        ("inline", copy.inline, inline_max),
+        ("is_async", copy.is_async, 1),
+    ] {
+        if value > max {
             return Err(call.bad(what, u64::from(value)));
         }
     }

@@ -9,11 +9,13 @@ use flexdirect_transport::Span;
 use flexdirect_wire::abi::{
     CuArray, CuDevicePtr, CuMemoryType, CuStream, CudaMemcpy3d, CudaMemcpy3dEnd,
 };
-use flexdirect_wire::body::{RowsCopy, RowsEnd, rows};
+use flexdirect_wire::body::{RowsCopy, RowsEnd, rows, source};
+use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use flexdirect_wire::{CuError, CuResult, Kind, ShadowHandle};
 
 use super::copy::{event_behind, finish_to_device};
+use super::hostfn::late_copy;
 use crate::dispatch::{Call, Desk, Step, Stop};
 use crate::driver::Driver;
 use crate::shadow::contexts::{Mark, Queue};
@@ -30,8 +32,16 @@ pub(crate) fn cuMemcpy3DAsync_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         return Ok(Step::Done);
     }
     let len = packed_len(call, &copy)?;
-    if copy.inline == 0 {
+    if copy.inline == source::BULK {
         return from_slab(call, &copy, len);
+    }
+    if copy.inline == source::LATE {
+        call.context()?;
+        let described = describe(call, &copy)?;
+        let queue = call.use_queue(copy.stream)?;
+        return late_copy(call, queue, (copy.position, len), |driver, address| {
+            copy_async(driver, at(described, address), queue.driver)
+        });
     }
     let bytes = call.body.raw(len)?;
     // The driver has read pageable memory when the call returns (CUDA Driver API, "API
@@ -95,7 +105,7 @@ pub(crate) fn cuMemcpy3D_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
             let put = session.link.put(span, &bytes);
             put.map_err(|_| CuError::DEVICE_UNAVAILABLE)
         });
-        session.landings.give(chunk);
+        session.landings.give(chunk.place);
         fetched
     })
 }
@@ -142,8 +152,17 @@ fn at(mut described: CudaMemcpy3d, host: *mut u8) -> CudaMemcpy3d {
 
 fn read(call: &mut Call<'_>) -> Result<RowsCopy, Stop> {
     let copy: RowsCopy = call.body.get()?;
-    for (what, value) in [("inline", copy.inline), ("is_async", copy.is_async)] {
-        if value > 1 {
+    let is_async_copy = Op(call.header.op) == op::cuMemcpy3DAsync_v2;
+    let inline_max = if is_async_copy {
+        source::LATE
+    } else {
+        source::INLINE
+    };
+    for (what, value, max) in [
+        ("inline", copy.inline, inline_max),
+        ("is_async", copy.is_async, 1),
+    ] {
+        if value > max {
             return Err(call.bad(what, u64::from(value)));
         }
     }

@@ -1,7 +1,8 @@
 //! What comes in on the main lane: records, checked and routed to the dispatcher of their device.
 //!
-//! With one device the receiving thread is the dispatcher. With several, each has a thread and a
-//! queue; a record names what it depends on in another lane, which has come in before it, so no two
+//! With one device the receiving thread is the dispatcher, until the client first copies from a
+//! source that it reads late: bytes that a stream waits for must come in while a full stream holds
+//! its dispatcher up. With several, each has a thread and a queue; a record names what it depends on in another lane, which has come in before it, so no two
 //! dispatchers ever wait for each other.
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use flexdirect_wire::limits::WINDOW_LEN;
 use flexdirect_wire::record::{Record, split_record};
 
 use super::{Dispatcher, Fault, Session};
+use crate::hand;
 
 /// Receives until the link dies.
 pub(super) fn run(session: &Arc<Session>) {
@@ -46,12 +48,7 @@ enum Lines {
 impl Intake {
     fn new(session: &Arc<Session>) -> Self {
         let lines = if session.order.lanes() > 1 {
-            let queues = (0..session.order.lanes()).map(|_| {
-                let queue = Arc::new(Queue::default());
-                let (own, taken) = (Arc::clone(session), Arc::clone(&queue));
-                session.spawn("dispatcher", move || taken.run(&own));
-                queue
-            });
+            let queues = (0..session.order.lanes()).map(|_| Queue::start(session));
             Lines::Many(queues.collect())
         } else {
             Lines::One(Box::new(Dispatcher::new(session)))
@@ -75,6 +72,9 @@ impl Intake {
             self.newest = record.header.sequence;
             let lane = record.header.lane;
             self.session.order.route(lane, self.newest);
+            if matches!(self.lines, Lines::One(_)) && hand::is_late(&record) {
+                self.lines = Lines::Many(vec![Queue::start(&self.session)]);
+            }
             match &mut self.lines {
                 Lines::One(dispatcher) => dispatcher.execute(record)?,
                 Lines::Many(queues) => {
@@ -126,6 +126,9 @@ impl Sink for Intake {
     }
 
     fn destination(&mut self, span: Span) -> Result<Destination, Error> {
+        if let Some(destination) = self.session.hostfns.destination(span) {
+            return Ok(destination);
+        }
         self.session
             .slab
             .destination(span)
@@ -133,6 +136,10 @@ impl Sink for Intake {
     }
 
     fn landed(&mut self, span: Span) -> Result<(), Error> {
+        if span.region != 0 {
+            self.session.hostfns.landed(span);
+            return Ok(());
+        }
         self.session
             .slab
             .landed(span)
@@ -181,6 +188,14 @@ impl Waiting {
 }
 
 impl Queue {
+    /// A queue with its dispatcher.
+    fn start(session: &Arc<Session>) -> Arc<Self> {
+        let queue = Arc::new(Self::default());
+        let (own, taken) = (Arc::clone(session), Arc::clone(&queue));
+        session.spawn("dispatcher", move || taken.run(&own));
+        queue
+    }
+
     fn push(&self, record: &[u8]) -> Result<(), Fault> {
         self.lock().push(record)?;
         self.changed.notify_one();

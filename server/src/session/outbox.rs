@@ -8,8 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flexdirect_transport::Link;
 use flexdirect_wire::CuError;
+use flexdirect_wire::body::HostCall;
 use flexdirect_wire::limits::THREADS_MAX;
-use flexdirect_wire::record::{ReplyHeader, Writer};
+use flexdirect_wire::record::{ReplyHeader, Writer, reply_flags};
 
 use super::order::Order;
 
@@ -76,6 +77,23 @@ impl Outbox {
             debug_assert!(empty.is_ok(), "a header alone is a reply");
         }
         state.told = executed;
+        if state.batch.len() >= POST_LEN {
+            state.post(link);
+        }
+    }
+
+    /// Appends a call of a host function.
+    pub(crate) fn append_call(&self, link: &dyn Link, call: &HostCall) {
+        let mut state = self.lock();
+        let header = ReplyHeader {
+            executed: state.told,
+            flags: reply_flags::CALLBACK,
+            ..ReplyHeader::default()
+        };
+        let mut writer = Writer::reply(&mut state.batch, header);
+        writer.put(call);
+        let appended = writer.finish();
+        debug_assert!(appended.is_ok(), "a call is short");
         if state.batch.len() >= POST_LEN {
             state.post(link);
         }

@@ -51,15 +51,16 @@ struct State {
 pub(crate) struct Chunk {
     /// First byte.
     pub(crate) address: *mut u8,
-    place: Place,
-    class: usize,
+    /// Which it is.
+    pub(crate) place: Place,
 }
 
-/// Where a chunk begins: its block, and the offset in it.
+/// Where a chunk begins: its block, and the offset in it; and its class.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(crate) struct Place {
     block: usize,
     offset: usize,
+    class: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +69,6 @@ struct Landing {
     context: ShadowHandle,
     event: CuEvent,
     place: Place,
-    class: usize,
     target: Span,
 }
 
@@ -176,8 +176,8 @@ impl Landings {
     }
 
     /// Gives a chunk back.
-    pub(crate) fn give(&self, chunk: Chunk) {
-        self.lock().free[chunk.class].push(chunk.place);
+    pub(crate) fn give(&self, place: Place) {
+        self.lock().free[place.class].push(place);
         self.changed.notify_all();
     }
 
@@ -199,13 +199,12 @@ impl Landings {
         let mut state = landings.lock();
         let number = state.next;
         state.next += 1;
-        let Chunk { place, class, .. } = chunk;
+        let place = chunk.place;
         state.entries.push_back(Landing {
             number,
             context,
             event,
             place,
-            class,
             target,
         });
         if !state.has_thread && !state.is_closed {
@@ -339,7 +338,7 @@ impl Landings {
         let mut state = self.lock();
         state.putting -= 1;
         state.puts += 1;
-        state.free[entry.class].push(entry.place);
+        state.free[entry.place.class].push(entry.place);
         self.changed.notify_all();
         state
     }
@@ -355,9 +354,13 @@ impl State {
         let block = self.blocks.len();
         self.blocks.push(Arc::new(memory));
         let mut offset = 0;
-        for (free, (len, count)) in self.free.iter_mut().zip(CLASSES) {
+        for (class, (len, count)) in CLASSES.into_iter().enumerate() {
             for _ in 0..count {
-                free.push(Place { block, offset });
+                self.free[class].push(Place {
+                    block,
+                    offset,
+                    class,
+                });
                 offset += len;
             }
         }
@@ -380,11 +383,7 @@ impl State {
             .position(|&(chunk_len, _)| len <= chunk_len)?;
         let place = self.free[class].pop()?;
         let address = self.blocks[place.block].slice(place.offset, CLASSES[class].0)?;
-        Some(Chunk {
-            address,
-            place,
-            class,
-        })
+        Some(Chunk { address, place })
     }
 }
 

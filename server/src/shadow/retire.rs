@@ -12,6 +12,7 @@ use std::time::Duration;
 use flexdirect_wire::ShadowHandle;
 use flexdirect_wire::abi::CuEvent;
 
+use super::landings::Place;
 use super::ranges::Range;
 use crate::driver::steps::Progress;
 use crate::session::{Seat, Session};
@@ -53,6 +54,8 @@ pub(crate) struct Retired {
 pub(crate) enum What {
     /// The piece of the slab at this position.
     Slab(u64),
+    /// Staging memory of a source that was read late, by the client's number.
+    Source(u64, Place),
     /// Device memory.
     Memory(Range),
     /// Device memory that a free in stream order has given back to the driver.
