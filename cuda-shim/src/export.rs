@@ -75,8 +75,8 @@ fn absent(call: Op, is_told: &AtomicBool) -> CuResult {
     })
 }
 
-/// What a host function may call all the same: it needs neither device nor context (CUDA Driver API,
-/// cuLaunchHostFunc).
+/// What a host function may call all the same: it needs neither device nor context (CUDA Driver
+/// API, cuLaunchHostFunc).
 const NEEDS_NO_DRIVER: [Op; 7] = [
     op::cuGetErrorString,
     op::cuGetErrorName,

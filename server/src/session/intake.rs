@@ -2,8 +2,8 @@
 //!
 //! With one device the receiving thread is the dispatcher, until the client first copies from a
 //! source that it reads late: bytes that a stream waits for must come in while a full stream holds
-//! its dispatcher up. With several, each has a thread and a queue; a record names what it depends on in another lane, which has come in before it, so no two
-//! dispatchers ever wait for each other.
+//! its dispatcher up. With several, each has a thread and a queue; a record names what it depends
+//! on in another lane, which has come in before it, so no two dispatchers ever wait for each other.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
