@@ -63,6 +63,7 @@ mod scalar;
 mod schedule;
 mod soft;
 mod space;
+mod stack;
 mod time;
 mod warp;
 mod warp_sync;

@@ -101,7 +101,8 @@ impl Warp {
             self.enter_local(env, call, lane)?;
             let end = frame + function.rows.max(RESERVED_ROWS) as usize;
             let local_end = local_base + call.local_bytes + function.local_bytes;
-            if end > ROWS_MAX || local_end as usize > env.spaces.local_bytes {
+            let local_room = self.local_room(env, lane);
+            if end > ROWS_MAX || u64::from(local_end) > local_room {
                 return Err(Trouble {
                     lane,
                     kind: TroubleKind::Stack,
@@ -109,7 +110,8 @@ impl Warp {
             }
             self.registers.reserve(end);
             self.registers.base = frame;
-            for (row, value) in [back, caller as u32, local_base].into_iter().enumerate() {
+            let kept = [back, caller as u32, local_base, self.stack_taken[lane]];
+            for (row, value) in kept.into_iter().enumerate() {
                 let slot = super::code::Target::Word(Slot::register(row as u32));
                 self.registers.set_lane(slot, lane, u64::from(value));
             }
@@ -128,9 +130,9 @@ impl Warp {
         let base = self.local_bases[lane];
         for &(from, to, size) in &call.arguments {
             let to = base + call.local_bytes + to;
-            if !env
-                .spaces
-                .copy_local(self.thread(lane), base + from, to, size)
+            let thread = self.thread(lane);
+            if u64::from(to) + u64::from(size) > self.local_room(env, lane)
+                || !env.spaces.copy_local(thread, base + from, to, size)
             {
                 return Err(Trouble {
                     lane,
@@ -141,19 +143,25 @@ impl Warp {
         Ok(())
     }
 
+    /// End of what frames may have of a lane's local memory.
+    fn local_room(&self, env: &Env<'_>, lane: usize) -> u64 {
+        (env.spaces.local_bytes as u64).saturating_sub(u64::from(self.stack_taken[lane]))
+    }
+
     fn give_back(&mut self, env: &Env<'_>, mask: u32) {
         let row = |index| *self.registers.words(env.constants, Slot::register(index));
-        let (backs, frames, local_bases) = (row(0), row(1), row(2));
+        let (backs, frames, local_bases, stacks) = (row(0), row(1), row(2), row(3));
         self.pc += 1;
         self.leave();
         for lane in lanes(mask) {
             self.places[lane] = backs[lane];
             self.frames[lane] = frames[lane];
             self.local_bases[lane] = local_bases[lane];
+            self.stack_taken[lane] = stacks[lane];
         }
     }
 }
 
-const RESERVED_ROWS: u32 = 3;
+const RESERVED_ROWS: u32 = 4;
 /// Rows of a warp's register files: about 12 MiB, enough for a thousand nested calls.
 const ROWS_MAX: usize = 1 << 15;

@@ -15,6 +15,7 @@ mod memory_forms;
 mod moves;
 mod operand;
 mod scope;
+mod stack;
 mod sync;
 mod video;
 
@@ -130,6 +131,7 @@ impl<'p> Builder<'p> {
             match &mut instruction.op {
                 Op::Call(call) => (call.rows, call.local_bytes) = (rows.rows, local_bytes),
                 Op::Results(results) => results.local_bytes = local_bytes,
+                Op::Memory(operation) => operation.kind.set_frame_bytes(local_bytes),
                 _ => {}
             }
         }

@@ -13,6 +13,7 @@
 
 pub(super) mod element;
 pub(super) mod layout;
+pub(super) mod sparse;
 mod transfer;
 
 use self::element::Element;
@@ -71,6 +72,8 @@ pub(super) struct Multiply {
     pub(super) c: Fragment,
     pub(super) d: Fragment,
     pub(super) arithmetic: Arithmetic,
+    /// Half of a's elements are stored; the metadata follow the registers of c.
+    pub(super) sparse: Option<sparse::Sparse>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,25 +198,42 @@ impl Multiply {
     fn run(&self, sources: &[Longs]) -> Vec<Longs> {
         let (a, rest) = sources.split_at(self.a.registers.min(sources.len()));
         let (b, c) = rest.split_at(self.b.registers.min(rest.len()));
+        let columns = match (&self.sparse, c.last()) {
+            (Some(sparse), Some(metadata)) => Some(sparse.columns(metadata)),
+            _ => None,
+        };
+        let chosen = columns.as_ref().map(<[u16; ELEMENTS_MAX]>::as_slice);
+        let operands = [a, b, c];
         match self.arithmetic {
-            Arithmetic::Single => self.singles(a, b, c),
-            Arithmetic::Double => self.doubles(a, b, c),
+            Arithmetic::Single => self.singles(operands, chosen),
+            Arithmetic::Double => self.doubles(operands),
             Arithmetic::Integer { saturate } => {
-                self.integers(a, b, c, |a, b| i64::from(a) * i64::from(b), saturate)
+                let product = |a, b| i64::from(a) * i64::from(b);
+                self.integers(operands, chosen, product, saturate)
             }
             Arithmetic::BitsXor => {
-                self.integers(a, b, c, |a, b| i64::from((a ^ b).count_ones()), false)
+                let product = |a: i32, b: i32| i64::from((a ^ b).count_ones());
+                self.integers(operands, None, product, false)
             }
             Arithmetic::BitsAnd => {
-                self.integers(a, b, c, |a, b| i64::from((a & b).count_ones()), false)
+                let product = |a: i32, b: i32| i64::from((a & b).count_ones());
+                self.integers(operands, None, product, false)
             }
         }
     }
 
     /// Calls `step` for every row of the result and every k: where the row of a's element, b's row
-    /// and the result's row begin.
+    /// and the result's row begin. For sparse ones `chosen` is the k of every stored element.
     #[inline(always)]
-    fn steps(&self, mut step: impl FnMut(usize, usize, usize)) {
+    fn steps(&self, chosen: Option<&[u16]>, mut step: impl FnMut(usize, usize, usize)) {
+        if let Some(chosen) = chosen {
+            let stored = self.depth / 2;
+            for (a_at, &k) in chosen.iter().take(self.rows * stored).enumerate() {
+                let to = a_at / stored * self.columns;
+                step(a_at, usize::from(k) * self.columns, to);
+            }
+            return;
+        }
         let (a_len, b_len) = (self.rows * self.depth, self.depth * self.columns);
         for one in 0..self.count {
             for row in 0..self.rows {
@@ -226,7 +246,7 @@ impl Multiply {
         }
     }
 
-    fn singles(&self, a: &[Longs], b: &[Longs], c: &[Longs]) -> Vec<Longs> {
+    fn singles(&self, [a, b, c]: [&[Longs]; 3], chosen: Option<&[u16]>) -> Vec<Longs> {
         let mut left = [0f32; ELEMENTS_MAX];
         let mut right = [0f32; ELEMENTS_MAX];
         let mut sums = [0f32; RESULTS_MAX];
@@ -239,7 +259,7 @@ impl Multiply {
         read(&self.b, b, &mut right);
         read(&self.c, c, &mut sums);
         let columns = self.columns;
-        self.steps(|a_at, b_at, to| {
+        self.steps(chosen, |a_at, b_at, to| {
             let factor = left[a_at];
             let from = &right[b_at..b_at + columns];
             for (sum, value) in sums[to..to + columns].iter_mut().zip(from) {
@@ -250,7 +270,7 @@ impl Multiply {
         self.d.rows(|place| element.rounded(sums[place]))
     }
 
-    fn doubles(&self, a: &[Longs], b: &[Longs], c: &[Longs]) -> Vec<Longs> {
+    fn doubles(&self, [a, b, c]: [&[Longs]; 3]) -> Vec<Longs> {
         let mut left = [0f64; RESULTS_MAX];
         let mut right = [0f64; RESULTS_MAX];
         let mut sums = [0f64; RESULTS_MAX];
@@ -261,7 +281,7 @@ impl Multiply {
         read(&self.b, b, &mut right);
         read(&self.c, c, &mut sums);
         let columns = self.columns;
-        self.steps(|a_at, b_at, to| {
+        self.steps(None, |a_at, b_at, to| {
             let factor = left[a_at];
             let from = &right[b_at..b_at + columns];
             for (sum, value) in sums[to..to + columns].iter_mut().zip(from) {
@@ -274,9 +294,8 @@ impl Multiply {
     #[inline(always)]
     fn integers(
         &self,
-        a: &[Longs],
-        b: &[Longs],
-        c: &[Longs],
+        [a, b, c]: [&[Longs]; 3],
+        chosen: Option<&[u16]>,
         product: impl Fn(i32, i32) -> i64,
         saturate: bool,
     ) -> Vec<Longs> {
@@ -293,7 +312,7 @@ impl Multiply {
         self.c
             .each(c, |place, bits| sums[place] = i64::from(bits as i32));
         let columns = self.columns;
-        self.steps(|a_at, b_at, to| {
+        self.steps(chosen, |a_at, b_at, to| {
             let factor = left[a_at];
             let from = &right[b_at..b_at + columns];
             for (sum, &value) in sums[to..to + columns].iter_mut().zip(from) {

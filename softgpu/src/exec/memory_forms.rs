@@ -36,6 +36,32 @@ pub(super) enum MemoryKind {
     /// mbarrier that counts the bytes.
     AsyncStore(Option<AtomicFunction>, u32),
     Fence,
+    /// The source is a size; the frame of the function has so many bytes.
+    StackTake {
+        align: u32,
+        frame_bytes: u32,
+    },
+    StackSave,
+    /// The source is a stack pointer.
+    StackRestore {
+        frame_bytes: u32,
+    },
+}
+
+impl MemoryKind {
+    /// Once the frame of the function is known.
+    pub(super) fn set_frame_bytes(&mut self, bytes: u32) {
+        if let Self::StackTake { frame_bytes, .. } | Self::StackRestore { frame_bytes } = self {
+            *frame_bytes = bytes;
+        }
+    }
+
+    fn is_stack(self) -> bool {
+        matches!(
+            self,
+            Self::StackTake { .. } | Self::StackSave | Self::StackRestore { .. }
+        )
+    }
 }
 
 /// What is done to an mbarrier, which is at the first address.
@@ -168,6 +194,9 @@ impl Warp {
         if matches!(operation.kind, MemoryKind::Fence) {
             fence(Ordering::SeqCst);
             return Ok(());
+        }
+        if operation.kind.is_stack() {
+            return self.stack(env, operation, mask);
         }
         let addresses = (operation.addresses)
             .map(|address| address.map(|address| (address.region, self.addresses(env, &address))));

@@ -61,6 +61,8 @@ pub(super) struct Warp {
     pub(super) frames: [u32; LANES],
     /// Where each lane's part of local memory for its function begins.
     pub(super) local_bases: Words,
+    /// Bytes at the end of each lane's local memory that `alloca` took.
+    pub(super) stack_taken: Words,
     /// Lanes that wait at each barrier, and those it has let through.
     pub(super) barrier_wait: [u32; 16],
     pub(super) barrier_ready: u32,
@@ -97,6 +99,7 @@ impl Warp {
             places: [0; LANES],
             frames: [0; LANES],
             local_bases: [0; LANES],
+            stack_taken: [0; LANES],
             barrier_wait: [0; 16],
             barrier_ready: 0,
             barrier_results: [0; 16],
@@ -128,6 +131,7 @@ impl Warp {
         self.places = [entry.start; LANES];
         self.frames = [0; LANES];
         self.local_bases = [0; LANES];
+        self.stack_taken = [0; LANES];
         self.active = 0;
         self.barrier_wait = [0; 16];
         (self.barrier_ready, self.sync_wait, self.meet_wait) = (0, 0, 0);

@@ -57,6 +57,7 @@ impl Builder<'_> {
         let known = self.flow(frame, &one)?
             || self.sync(frame, &one)?
             || self.matrix(frame, &one)?
+            || self.stack(frame, &one)?
             || self.memory_form(frame, &one)?
             || self.access(frame, &one)?
             || self.image(frame, &one)?

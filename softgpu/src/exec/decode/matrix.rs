@@ -3,9 +3,11 @@
 use super::super::code::{Op, Operation, Source, Target};
 use super::super::matrix::element::Element;
 use super::super::matrix::layout::{Role, Shape, documented, opaque, quads};
+use super::super::matrix::sparse::Sparse;
 use super::super::matrix::{Arithmetic, Fragment, Lines, MatrixKind, Multiply};
 use super::access::space;
 use super::flow::One;
+use super::operand::literal;
 use super::scope::Frame;
 use super::{Builder, Reason};
 use crate::ptx::{Operand, ScalarType};
@@ -24,9 +26,7 @@ impl Builder<'_> {
     }
 
     fn multiply(&mut self, frame: &mut Frame, one: &One<'_>, is_wmma: bool) -> Reason<()> {
-        if one.has("sp") || one.words.iter().any(|word| word.starts_with("sp::")) {
-            return Err("a sparse multiplication".to_owned());
-        }
+        let is_sparse = one.has("sp") || one.has("sp::ordered_metadata");
         if one.has("block_scale") {
             return Err("a multiplication with scales".to_owned());
         }
@@ -51,6 +51,10 @@ impl Builder<'_> {
         let registers = [counts[0], counts[1], counts[2], targets.len()];
         let multiply = if is_wmma {
             wmma(shape, &types, registers)?
+        } else if is_sparse {
+            sources.push(self.source(frame, one.operand(4)?, ScalarType::B32, one.line)?);
+            let selector = literal(one.operand(5)?, ScalarType::U32);
+            sparse(shape, &types, by_column, selector.unwrap_or(u64::MAX))?
         } else {
             mma(shape, &types, by_column)?
         };
@@ -235,18 +239,19 @@ fn mma(shape: Shape, types: &Types, [a_by_column, b_by_column]: [bool; 2]) -> Re
             c: quads(Role::Sum, false, types.c),
             d: quads(Role::Sum, false, types.d),
             arithmetic: Arithmetic::Single,
+            sparse: None,
         });
+    }
+    if types.a.parts() != types.b.parts() || a_by_column || !b_by_column {
+        return Err("a multiplication of this shape and layout".to_owned());
     }
     // A register of each lane spans 4 * parts of the depth, and a has four of them at most, or
     // eight doubles.
     let step = 4 * types.a.parts();
     let chunks_max = if types.a == Element::F64 { 4 } else { 2 };
     let fits = depth.is_multiple_of(step) && (1..=chunks_max).contains(&(depth / step));
-    if !matches!(rows, 8 | 16) || columns != 8 || !fits || a_by_column || !b_by_column {
+    if !matches!(rows, 8 | 16) || columns != 8 || !fits {
         return Err("a multiplication of this shape and layout".to_owned());
-    }
-    if types.a.parts() != types.b.parts() {
-        return Err("elements of different sizes".to_owned());
     }
     let part = |role, element| -> Fragment { documented(role, shape, element) };
     Ok(Multiply {
@@ -259,6 +264,24 @@ fn mma(shape: Shape, types: &Types, [a_by_column, b_by_column]: [bool; 2]) -> Re
         c: part(Role::Sum, types.c),
         d: part(Role::Sum, types.d),
         arithmetic: Arithmetic::Single,
+        sparse: None,
+    })
+}
+
+/// `mma.sp`: as [`mma`], of an a of half the depth.
+fn sparse(shape: Shape, types: &Types, by_column: [bool; 2], selector: u64) -> Reason<Multiply> {
+    let stored = Shape {
+        depth: shape.depth / 2,
+        ..shape
+    };
+    let selector = usize::try_from(selector).unwrap_or(usize::MAX);
+    let sparse = Sparse::new(shape, types.a, selector);
+    let sparse = sparse.ok_or("a sparse multiplication of this shape and selector")?;
+    Ok(Multiply {
+        depth: shape.depth,
+        b: documented(Role::B, shape, types.b),
+        sparse: Some(sparse),
+        ..mma(stored, types, by_column)?
     })
 }
 
@@ -289,6 +312,7 @@ fn wmma(shape: Shape, types: &Types, [a, b, c, d]: [usize; 4]) -> Reason<Multipl
         c: part(Role::Sum, types.c, c)?,
         d: part(Role::Sum, types.d, d)?,
         arithmetic: Arithmetic::Single,
+        sparse: None,
     })
 }
 

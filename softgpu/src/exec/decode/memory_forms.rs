@@ -69,6 +69,9 @@ impl Builder<'_> {
             return Ok(());
         }
         let is_store = one.opcode == "st";
+        if vector(one).is_some() {
+            return self.access_256(frame, one, is_store);
+        }
         let at = self.address(frame, one.operand(usize::from(!is_store))?, space(one))?;
         let targets = if is_store || *one.operand(0)? == Operand::Sink {
             Vec::new()
@@ -89,6 +92,35 @@ impl Builder<'_> {
             sources.extend(halves.into_iter().map(Register::source));
         }
         self.push_memory(one, kind, [Some(at), None, None], targets, sources);
+        Ok(())
+    }
+
+    /// `ld.v2.b128` and `st.v2.b128`: one access after the other.
+    fn access_256(&mut self, frame: &mut Frame, one: &One<'_>, is_store: bool) -> Reason<()> {
+        let at = self.address(frame, one.operand(usize::from(!is_store))?, space(one))?;
+        let both = match one.operand(usize::from(is_store))? {
+            Operand::Vector(parts) if parts.len() == 2 && one.has("v2") => parts,
+            _ => return Err("a vector of this length".to_owned()),
+        };
+        for (part, offset) in both.iter().zip([0, 16]) {
+            let at = Address {
+                offset: at.offset.wrapping_add(offset),
+                ..at
+            };
+            let halves = if *part == Operand::Sink {
+                Vec::new()
+            } else {
+                self.halves_of(frame, part)?
+            };
+            let (kind, targets, sources) = if is_store {
+                let sources = halves.into_iter().map(Register::source).collect();
+                (MemoryKind::Store128, Vec::new(), sources)
+            } else {
+                let targets = halves.into_iter().map(Register::target).collect();
+                (MemoryKind::Load128, targets, Vec::new())
+            };
+            self.push_memory(one, kind, [Some(at), None, None], targets, sources);
+        }
         Ok(())
     }
 

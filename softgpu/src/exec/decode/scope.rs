@@ -251,4 +251,4 @@ impl Base {
 }
 
 /// Return address, the caller's rows, the caller's local memory.
-const RESERVED_WORDS: u32 = 3;
+const RESERVED_WORDS: u32 = 4;

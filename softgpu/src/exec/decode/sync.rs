@@ -142,8 +142,10 @@ impl Builder<'_> {
             WarpSyncKind::ShuffleDown
         } else if one.has("bfly") {
             WarpSyncKind::ShuffleButterfly
-        } else {
+        } else if one.has("idx") {
             WarpSyncKind::ShuffleIndex
+        } else {
+            return Err("this form of a shuffle".to_owned());
         };
         let (first, second) = self.two_targets(frame, one.operand(0)?)?;
         let mut sources = Vec::new();
@@ -167,8 +169,10 @@ impl Builder<'_> {
             WarpSyncKind::VoteAny
         } else if one.has("uni") {
             WarpSyncKind::VoteUniform
-        } else {
+        } else if one.has("all") {
             WarpSyncKind::VoteAll
+        } else {
+            return Err("this form of a vote".to_owned());
         };
         let target = self.target(frame, one.operand(0)?)?;
         let source = Source::Predicate(self.predicate(frame, one.operand(1)?)?);
