@@ -14,7 +14,8 @@ const INSTRUCTIONS: &[&str] = &[
     "wgmma.fence.sync.aligned;",
     "wgmma.commit_group.sync.aligned;",
     "wgmma.wait_group.sync.aligned 0;",
-    "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f0, %f1, %f2, %f3}, %d0, %d1, 1, 1, 1, 0, 0;",
+    "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f0, %f1}, \
+     %d0, %d1, 1, 1, 1, 0, 0;",
     "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%r0], %r1;",
     "tcgen05.dealloc.cta_group::1.sync.aligned.b32 %r0, 32;",
     "tcgen05.ld.sync.aligned.16x64b.x1.b32 {%r0}, [%r1];",
