@@ -294,7 +294,10 @@ fn touches(
         MemoryKind::Store128 | MemoryKind::Exchange128 | MemoryKind::Compare128 => {
             [touch(0, 16, 16, true), None, None]
         }
-        MemoryKind::Fence => [None; 3],
+        MemoryKind::Fence
+        | MemoryKind::StackTake { .. }
+        | MemoryKind::StackSave
+        | MemoryKind::StackRestore { .. } => [None; 3],
     }
 }
 
