@@ -161,6 +161,9 @@ impl Warp {
             Op::Atomic(atomic) => self.atomic(env, atomic, mask)?,
             Op::Copy(copy) => self.copy(env, copy, mask)?,
             Op::Image(image) => self.image(env, image, mask)?,
+            Op::Memory(operation) if operation.kind.is_stack() => {
+                self.stack(env, operation, mask)?;
+            }
             Op::Memory(operation) => self.memory_form(env, operation, mask)?,
             Op::ActiveMask(target) => self.registers.set_words(*target, mask, &[mask; LANES]),
             Op::Results(results) => {

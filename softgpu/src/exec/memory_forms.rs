@@ -56,7 +56,7 @@ impl MemoryKind {
         }
     }
 
-    fn is_stack(self) -> bool {
+    pub(super) fn is_stack(self) -> bool {
         matches!(
             self,
             Self::StackTake { .. } | Self::StackSave | Self::StackRestore { .. }
@@ -194,9 +194,6 @@ impl Warp {
         if matches!(operation.kind, MemoryKind::Fence) {
             fence(Ordering::SeqCst);
             return Ok(());
-        }
-        if operation.kind.is_stack() {
-            return self.stack(env, operation, mask);
         }
         let addresses = (operation.addresses)
             .map(|address| address.map(|address| (address.region, self.addresses(env, &address))));
