@@ -40,6 +40,7 @@ same_everywhere! {
     late_release
     many_copies
     many_modules
+    mapped
     matmul_tiled
     occupancy
     per_thread
@@ -69,7 +70,6 @@ natively! {
     graphs
     default_streams
     managed
-    mapped
     pools
     textures
 }

@@ -34,6 +34,8 @@ mod pool;
 )]
 mod rows;
 mod stream;
+#[expect(unsafe_code, reason = "promises that pinned memory stays where it is")]
+mod twin;
 
 use flexdirect_wire::abi::{CuError, CuResult};
 use flexdirect_wire::body::One;
@@ -60,6 +62,7 @@ pub(crate) use module::*;
 pub(crate) use pool::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;
+pub(crate) use twin::{end_twin, is_all_mapped, reach};
 
 /// A call that is derived from its arguments. A context is sent if there is one: whether the call
 /// needs it the worker knows.

@@ -22,6 +22,8 @@ mod stream;
     reason = "takes an image from a runtime, by a table of its own"
 )]
 mod tables;
+#[expect(unsafe_code, reason = "maps memory at addresses of its choice")]
+pub(crate) mod window;
 
 pub(crate) use crate::hand::{
     cuLaunchCooperativeKernel, cuLinkAddData_v2, cuLinkAddFile_v2, cuLinkCreate_v2, cuLinkDestroy,

@@ -19,7 +19,7 @@ pub(crate) fn value(attribute: Attribute, own: Option<i32>) -> Option<i32> {
 
 const PAGES: &str = "the GPU host cannot read pageable memory of the client";
 const MANAGED: &str = "managed memory is absent";
-const HOST_POINTER: &str = "host memory of the client has no twin at the GPU host";
+const HOST_POINTER: &str = "memory of the client has its twin at another address";
 const MEMORY_OPS: &str = "stream memory operations are absent";
 const DIRECT: &str = "a device of the client cannot reach the GPU's memory";
 const SHARED_HANDLE: &str = "an operating system handle of one host means nothing on another";
@@ -30,7 +30,6 @@ const NODES: &str = "NUMA nodes are those of the GPU host";
 
 /// Attribute, value told, reason.
 const MASKS: &[(Attribute, i32, &str)] = &[
-    (Attribute::CAN_MAP_HOST_MEMORY, 0, HOST_POINTER),
     (Attribute::MANAGED_MEMORY, 0, MANAGED),
     (Attribute::HOST_NATIVE_ATOMIC_SUPPORTED, 0, PAGES),
     (Attribute::PAGEABLE_MEMORY_ACCESS, 0, PAGES),
@@ -45,7 +44,6 @@ const MASKS: &[(Attribute, i32, &str)] = &[
     (Attribute::CAN_USE_STREAM_WAIT_VALUE_NOR_V1, 0, MEMORY_OPS),
     (Attribute::COOPERATIVE_MULTI_DEVICE_LAUNCH, 0, ABSENT),
     (Attribute::CAN_FLUSH_REMOTE_WRITES, 0, DIRECT),
-    (Attribute::HOST_REGISTER_SUPPORTED, 0, HOST_POINTER),
     (
         Attribute::PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES,
         0,

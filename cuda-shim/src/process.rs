@@ -239,7 +239,7 @@ impl Process {
         let ended = self
             .ranges_mut()
             .remove_all(|range| range.context == context);
-        for range in ended.iter().filter(|range| !range.is_device()) {
+        for range in ended.iter().filter(|range| range.pinned().is_some()) {
             crate::local::give_back_pinned(self, range);
         }
     }

@@ -14,8 +14,23 @@ pub(crate) enum Kind {
     Device,
     /// A variable of a module: freed with the module of this handle.
     Global(u64),
-    /// Pinned host memory, allocated with these flags.
-    Pinned(u32),
+    /// Pinned host memory.
+    Pinned(Pinned),
+    /// The device address of pinned host memory, which begins here, where that has another one.
+    Alias(u64),
+    /// Memory that host and devices use at one address.
+    Managed,
+}
+
+/// What is known of pinned memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pinned {
+    /// Flags with which it was allocated or registered.
+    pub(crate) flags: u32,
+    /// Whether it is the application's own memory.
+    pub(crate) is_registered: bool,
+    /// Device address of its twin, or 0.
+    pub(crate) device: u64,
 }
 
 /// One range.
@@ -40,7 +55,25 @@ impl Range {
         !matches!(self.kind, Kind::Pinned(_))
     }
 
-    fn holds(&self, address: u64, len: u64) -> bool {
+    /// What is known of it as pinned memory, if it is that.
+    pub(crate) fn pinned(&self) -> Option<Pinned> {
+        match self.kind {
+            Kind::Pinned(pinned) => Some(pinned),
+            _ => None,
+        }
+    }
+
+    /// Whether host and device use it both.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self.kind {
+            Kind::Pinned(pinned) => pinned.device != 0,
+            Kind::Alias(_) | Kind::Managed => true,
+            Kind::Device | Kind::Global(_) => false,
+        }
+    }
+
+    /// Whether all of `len` bytes from `address`, which lies in it, do.
+    pub(crate) fn holds(&self, address: u64, len: u64) -> bool {
         let offset = address - self.start;
         offset < self.len && len <= self.len - offset
     }
@@ -51,6 +84,8 @@ impl Range {
 pub(crate) struct Ranges {
     by_start: BTreeMap<u64, Range>,
     last_id: u64,
+    /// How many of them are pinned memory.
+    pinned: usize,
 }
 
 impl Ranges {
@@ -58,7 +93,39 @@ impl Ranges {
     pub(crate) fn insert(&mut self, mut range: Range) {
         self.last_id += 1;
         range.id = self.last_id;
-        self.by_start.insert(range.start, range);
+        self.pinned += usize::from(range.pinned().is_some());
+        if let Some(before) = self.by_start.insert(range.start, range) {
+            self.pinned -= usize::from(before.pinned().is_some());
+        }
+    }
+
+    /// Whether there is pinned memory.
+    pub(crate) fn has_pinned(&self) -> bool {
+        self.pinned > 0
+    }
+
+    /// Whether some of `len` bytes from `start` on lie in a range.
+    pub(crate) fn overlaps(&self, start: u64, len: u64) -> bool {
+        let before_end = self.by_start.range(..start.saturating_add(len)).next_back();
+        before_end.is_some_and(|(_, range)| range.start.saturating_add(range.len) > start)
+    }
+
+    /// Pinned memory that begins at `start` has a twin at the device address `device`.
+    pub(crate) fn set_twin(&mut self, start: u64, device: u64) {
+        let Some(range) = self.by_start.get_mut(&start) else {
+            return;
+        };
+        if let Kind::Pinned(pinned) = &mut range.kind {
+            pinned.device = device;
+        }
+        let alias = Range {
+            start: device,
+            kind: Kind::Alias(start),
+            ..*range
+        };
+        if device != start {
+            self.by_start.insert(device, alias);
+        }
     }
 
     /// The range that an address lies in.
@@ -81,7 +148,7 @@ impl Ranges {
     /// Whether all of `len` bytes from `address` on are pinned host memory.
     pub(crate) fn is_pinned(&self, address: u64, len: u64) -> bool {
         self.find(address)
-            .is_some_and(|range| !range.is_device() && range.holds(address, len))
+            .is_some_and(|range| range.pinned().is_some() && range.holds(address, len))
     }
 
     /// Takes out the range that starts at `address`, if it `fits`.
@@ -89,6 +156,12 @@ impl Ranges {
         let range = *self.by_start.get(&address)?;
         if !fits(range.kind) {
             return None;
+        }
+        if let Some(pinned) = range.pinned() {
+            self.pinned -= 1;
+            if pinned.device != 0 && pinned.device != address {
+                self.by_start.remove(&pinned.device);
+            }
         }
         self.by_start.remove(&address)
     }
@@ -101,6 +174,7 @@ impl Ranges {
             ended.extend(is_ended.then_some(*range));
             !is_ended
         });
+        self.pinned -= ended.iter().filter_map(Range::pinned).count();
         ended
     }
 }
@@ -124,7 +198,7 @@ mod tests {
     fn ranges() -> Ranges {
         let mut ranges = Ranges::default();
         ranges.insert(range(0x1000, 0x100, Kind::Device));
-        ranges.insert(range(0x1100, 0x100, Kind::Pinned(0)));
+        ranges.insert(range(0x1100, 0x100, Kind::Pinned(Pinned::default())));
         ranges.insert(range(0x2000, 4, Kind::Global(7)));
         ranges
     }

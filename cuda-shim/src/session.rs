@@ -18,6 +18,7 @@ mod progress;
 mod slab;
 mod sticky;
 mod submit;
+mod twins;
 mod waiter;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use crate::thread;
 
 pub(crate) use connect::{Connected, TABLE_VERSION, connect, leased_driver_version};
 pub(crate) use landing::Landing;
+pub(crate) use twins::Block;
 pub(crate) use waiter::Waiter;
 
 use hostfn::HostFns;
@@ -45,6 +47,7 @@ use output::Output;
 use slab::Slab;
 use sticky::Sticky;
 use submit::Submit;
+use twins::Twins;
 
 /// One client process's connection to its worker.
 #[derive(Debug)]
@@ -65,6 +68,7 @@ pub(crate) struct Session {
     staging: Mutex<()>,
     landings: Mutex<Landings>,
     hostfns: HostFns,
+    twins: Twins,
     output: Output,
     sticky: Sticky,
     succeeded: AtomicBool,
@@ -155,6 +159,7 @@ impl Session {
             staging: Mutex::default(),
             landings: Mutex::default(),
             hostfns: HostFns::default(),
+            twins: Twins::default(),
             output: Output::default(),
             sticky: Sticky::default(),
             succeeded: AtomicBool::new(false),
@@ -174,7 +179,10 @@ impl Session {
         if !GIVES_BACK.contains(&issue.op) {
             self.check_context(issue.context)?;
         }
-        self.submit(issue, body, None)
+        self.before_work(issue)?;
+        self.submit(issue, body, None)?;
+        self.after_work(issue);
+        Ok(())
     }
 
     /// Submits an awaited record and waits for its reply.
@@ -196,6 +204,8 @@ impl Session {
         body: &[u8],
         landing: u64,
     ) -> Result<Reply, CuError> {
+        self.before_work(issue)?;
+        let last_work = self.before_wait(issue);
         let waiter = thread::waiter();
         let generation = self.sticky.generation();
         let awaited = Awaited {
@@ -214,6 +224,10 @@ impl Session {
         if self.sticky.is_known(reply.deferred) {
             reply.deferred = 0;
         }
+        self.after_work(issue);
+        if reply.status == 0 && issue.op != body::session::TWIN_FETCH {
+            self.after_wait(issue, last_work)?;
+        }
         Ok(reply)
     }
 
@@ -229,6 +243,7 @@ impl Session {
     pub(crate) fn forget_context(&self, context: u64) {
         self.sticky.forget(context);
         self.hostfns.forget(context);
+        self.forget_twins(context);
     }
 
     /// Puts one piece of at most [`CHUNK_LEN`] bytes into the worker's slab and returns its

@@ -76,8 +76,13 @@ pub(crate) struct Desk<'a> {
 
 /// The handler of an operation code; none for what is unknown, local or absent.
 pub(crate) fn handler(op: Op) -> Option<Handler> {
-    if op == session::IMAGE_PIECE {
-        return Some(crate::hand::image_piece);
+    match op {
+        session::IMAGE_PIECE => return Some(crate::hand::image_piece),
+        session::TWIN_MAKE => return Some(crate::hand::twin_make),
+        session::TWIN_DROP => return Some(crate::hand::twin_drop),
+        session::TWIN_WRITE => return Some(crate::hand::twin_write),
+        session::TWIN_FETCH => return Some(crate::hand::twin_fetch),
+        _ => {}
     }
     if op == session::HOST_FUNCTION_END {
         return Some(crate::hand::host_function_end);

@@ -38,6 +38,7 @@ pub(crate) mod pool;
 mod rows;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod stream;
+mod twin;
 
 pub(crate) use array::*;
 pub(crate) use context::*;
@@ -54,3 +55,4 @@ pub(crate) use module::*;
 pub(crate) use pool::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;
+pub(crate) use twin::*;

@@ -36,6 +36,7 @@ use crate::shadow::landings::{Landings, STAGING_LEN};
 use crate::shadow::mapping::Mapping;
 use crate::shadow::retire::{Retire, What};
 use crate::shadow::slab::Slab;
+use crate::shadow::twins::Twins;
 use crate::share::Quota;
 
 pub use end::{End, Fault};
@@ -94,6 +95,7 @@ pub(crate) struct Session {
     pub(crate) landings: Landings,
     /// Host functions of the client, which the driver's threads hold on to as well.
     pub(crate) hostfns: Arc<HostFns>,
+    pub(crate) twins: Twins,
     /// Pieces of the slab behind the copies that read them.
     pub(crate) pieces: Retire,
     /// Staging memory behind copies whose sources are read late: apart, since the slab's room must
@@ -129,6 +131,7 @@ impl Session {
             slab,
             landings: Landings::new()?,
             hostfns: Arc::default(),
+            twins: Twins::default(),
             pieces: Retire::default(),
             sources: Retire::default(),
             frees: Retire::default(),
@@ -261,6 +264,7 @@ impl Session {
                     self.quota.release(device, range.reserved());
                 }
             }
+            What::Twin(number) => self.twins.finish(&self.driver, number),
             What::Freed(range) => {
                 if let Some(device) = range.device() {
                     self.quota.release(device, range.reserved());

@@ -23,3 +23,8 @@ pub(crate) mod retire;
     reason = "names memory of the slab to the link that writes there"
 )]
 pub mod slab;
+#[expect(
+    unsafe_code,
+    reason = "reads and writes memory that kernels use meanwhile"
+)]
+pub(crate) mod twins;

@@ -329,6 +329,39 @@ bodies! {
         len: u64,
     }
 
+    /// Makes a twin of client memory: pinned memory of the worker whose device address is
+    /// `address`, in the record's context. Both ends hold it to be zeros at first.
+    TwinMake = 16 {
+        /// Device address of the block.
+        address: u64,
+        /// Bytes.
+        len: u64,
+    }
+
+    /// A run of bytes of a twin, which follow.
+    TwinRun = 16 {
+        /// Device address.
+        address: u64,
+        /// Bytes, at most [`TWIN_PAGE_LEN`](crate::limits::TWIN_PAGE_LEN).
+        len: u64,
+    }
+
+    /// Asks for what the device has changed in twins from one address up to another.
+    TwinFetch = 16 {
+        /// First address.
+        from: u64,
+        /// End of the addresses.
+        to: u64,
+    }
+
+    /// Reply to [`TwinFetch`]; followed by as many [`TwinRun`]s with their bytes.
+    TwinFetched = 16 {
+        /// Where to go on; 0 when everything has been looked at.
+        next: u64,
+        /// Number of runs.
+        runs: u64,
+    }
+
     /// Message of the side lane.
     Side = 32 {
         /// One of [`side`](mod@side).
@@ -410,4 +443,12 @@ pub mod session {
     /// A host function that could be called any number of times ([`super::One`]: its number) is
     /// called no more.
     pub const HOST_FUNCTION_END: Op = Op(0xf001);
+    /// Makes a twin ([`super::TwinMake`]); awaited.
+    pub const TWIN_MAKE: Op = Op(0xf010);
+    /// Ends a twin that was made ([`super::One`]: its address).
+    pub const TWIN_DROP: Op = Op(0xf011);
+    /// What the client has changed in twins: [`super::TwinRun`]s with their bytes.
+    pub const TWIN_WRITE: Op = Op(0xf012);
+    /// What the device has changed in twins ([`super::TwinFetch`]); awaited.
+    pub const TWIN_FETCH: Op = Op(0xf013);
 }

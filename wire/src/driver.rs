@@ -343,7 +343,7 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x0300 local never fn cuMemHostAlloc(
         pp: Out<*mut c_void>, bytesize: usize, flags: u32,
     ) since 2020, by hand;
-    /// Device pointer of pinned host memory: refused until host memory has twins.
+    /// Device pointer of pinned host memory, which has a twin from then on.
     0x0308 local never fn cuMemHostGetDevicePointer_v2(
         pdptr: Out<CuDevicePtr>, p: *mut c_void, flags: u32,
     ) since 3020, by hand;
@@ -382,11 +382,11 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 11000;
     0x0360 absent never fn cuIpcCloseMemHandle(dptr: CuDevicePtr) since 4010;
     /// Pins memory of the application.
-    0x0368 soft never fn cuMemHostRegister_v2(
+    0x0368 local never fn cuMemHostRegister_v2(
         p: *mut c_void, bytesize: usize, flags: u32,
-    ) since 6050;
+    ) since 6050, by hand;
     /// Gives pinned memory of the application back.
-    0x0370 soft never fn cuMemHostUnregister(p: *mut c_void) since 4000;
+    0x0370 local never fn cuMemHostUnregister(p: *mut c_void) since 4000, by hand;
     /// Copies between any two addresses; becomes the call that fits them.
     0x0378 local never fn cuMemcpy(
         dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize,

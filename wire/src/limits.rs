@@ -40,6 +40,20 @@ pub const OUTPUT_LEN_MAX: usize = 16 << 10;
 /// Live handles of one kind in a session: a program that leaks a million events has a bug.
 pub const HANDLES_MAX: usize = 1 << 20;
 
+/// Bytes in which twins of client memory are compared: the unit in which memory changes hands.
+pub const TWIN_PAGE_LEN: usize = 4 << 10;
+
+/// Length of a record or reply with runs of twins from which on no run is added: another one of
+/// [`TWIN_PAGE_LEN`] bytes still fits in [`RECORD_LEN_MAX`].
+pub const TWIN_RUNS_LEN: usize = 192 << 10;
+
+/// Bytes of pinned memory of the client's that one session has twins of. Each takes its length
+/// twice, for what both ends have agreed on is kept beside it.
+pub const TWINS_LEN_MAX: u64 = 16 << 30;
+
+/// Twins of one session.
+pub const TWINS_MAX: usize = 1 << 20;
+
 /// Devices of one lease.
 pub const DEVICES_MAX: usize = 64;
 

@@ -18,7 +18,9 @@ use zerocopy::IntoBytes;
 
 use super::hostfn::{self, Reading};
 use super::stream::{Target, target};
+use super::twin::{Reached, device_memory, sending, sent};
 use crate::process::{Process, process};
+use crate::ranges::Range;
 use crate::session::Landing;
 use crate::session::hostfn::Source;
 
@@ -39,6 +41,19 @@ enum Claimed {
     Any,
 }
 
+/// Where bytes of a copy lie.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Device(Reached),
+    Host(u64),
+}
+
+impl Place {
+    fn is_shared(self) -> bool {
+        matches!(self, Self::Device(reached) if reached.is_shared)
+    }
+}
+
 impl Copy {
     /// `stream` is none for a synchronous copy, which goes by the default stream.
     fn new(stream: Option<CuStream>) -> Result<Self, CuError> {
@@ -51,21 +66,22 @@ impl Copy {
         })
     }
 
-    /// Whether a range is device memory, else it is of the host.
+    /// Where a range lies.
     ///
     /// # Errors
     /// `INVALID_VALUE` for a range that is neither: not claimed as what it is, over its end, null,
     /// or device memory that was freed.
-    fn is_device(self, (address, claimed): (u64, Claimed), len: usize) -> Result<bool, CuError> {
+    fn place(self, (address, claimed): (u64, Claimed), len: usize) -> Result<Place, CuError> {
         let len = len as u64;
-        let ranges = self.process.ranges();
-        let is_device = ranges.find(address).is_some_and(|range| range.is_device());
-        if is_device || claimed == Claimed::Device {
-            ranges.device(address, len)?;
-        } else if address == 0 || self.process.claims().touches(address, len) {
+        let is_device = |range: &Range| range.is_device() || range.is_shared();
+        let found = self.process.ranges().find(address).is_some_and(is_device);
+        if found || claimed == Claimed::Device {
+            return device_memory(self.process, address, len).map(Place::Device);
+        }
+        if address == 0 || self.process.claims().touches(address, len) {
             return Err(CuError::INVALID_VALUE);
         }
-        Ok(is_device)
+        Ok(Place::Host(address))
     }
 
     /// Copies `len` bytes.
@@ -73,12 +89,27 @@ impl Copy {
         if len == 0 {
             return Ok(());
         }
-        match (self.is_device(to, len)?, self.is_device(from, len)?) {
-            (true, true) => self.within_device(to.0, from.0, len),
-            (true, false) => self.to_device(to.0, address(from.0), len),
-            (false, true) => self.to_host(address(to.0), from.0, len),
-            (false, false) => self.within_host(address(to.0), address(from.0), len),
+        let (to, from) = (self.place(to, len)?, self.place(from, len)?);
+        let is_shared = to.is_shared() || from.is_shared();
+        if is_shared {
+            sending(self.process, self.stream)?;
         }
+        match (to, from) {
+            (Place::Device(to), Place::Device(from)) => {
+                self.within_device(to.address, from.address, len)
+            }
+            (Place::Device(to), Place::Host(from)) => {
+                self.to_device(to.address, address(from), len)
+            }
+            (Place::Host(to), Place::Device(from)) => self.to_host(address(to), from.address, len),
+            (Place::Host(to), Place::Host(from)) => {
+                self.within_host(address(to), address(from), len)
+            }
+        }?;
+        if is_shared {
+            sent(self.process, self.stream, self.is_async)?;
+        }
+        Ok(())
     }
 
     fn within_device(self, to: u64, from: u64, len: usize) -> CuResult {

@@ -135,6 +135,7 @@ fn launch(
     }
     prove(&here, &function, shape)?;
     let parameters = pack(&function, given)?;
+    super::twin::reach_from(here.process, &parameters);
     let body = crate::process::body(|record| {
         record.put(&Launch {
             function: f.0,

@@ -7,8 +7,9 @@ use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::param::Param;
 
 use super::rows::{Extent, PITCH_MAX};
-use super::stream::target;
-use crate::process::process;
+use super::stream::{Target, target};
+use super::twin::{device_memory, sending, sent};
+use crate::process::{Process, process};
 
 /// Fills `n` elements. Without a stream of its own the call goes by `op` in the legacy stream; a
 /// thread's default stream is named, in the call that takes one.
@@ -29,7 +30,7 @@ fn fill<T: Param>(
     if !at.0.is_multiple_of(width) {
         return Err(CuError::INVALID_VALUE);
     }
-    process.ranges().device(at.0, len)?;
+    let (at, is_shared) = reached(process, target, at.0, len)?;
     let is_plain = stream.is_none() && target.handle == 0;
     target.post(process, if is_plain { op } else { op_async }, |record| {
         at.send(record)?;
@@ -39,7 +40,29 @@ fn fill<T: Param>(
             CuStream(target.handle).send(record)?;
         }
         Ok(())
-    })
+    })?;
+    filled(process, target, is_shared, stream.is_some())
+}
+
+/// Where the device reaches what is filled, and whether the host uses it as well.
+fn reached(
+    process: &Process,
+    target: Target,
+    address: u64,
+    len: u64,
+) -> Result<(CuDevicePtr, bool), CuError> {
+    let reached = device_memory(process, address, len)?;
+    if reached.is_shared {
+        sending(process, target)?;
+    }
+    Ok((CuDevicePtr(reached.address), reached.is_shared))
+}
+
+fn filled(process: &Process, target: Target, is_shared: bool, is_async: bool) -> CuResult {
+    if is_shared {
+        sent(process, target, is_async)?;
+    }
+    Ok(())
 }
 
 /// Fills rows of `width` elements.
@@ -70,7 +93,7 @@ fn fill_rows<T: Param>(
         depth: 1,
     };
     let reach = extent.reach(pitch, 0).ok_or(BAD)?;
-    process.ranges().device(at.0, reach as u64)?;
+    let (at, is_shared) = reached(process, target, at.0, reach as u64)?;
     let is_plain = stream.is_none() && target.handle == 0;
     target.post(process, if is_plain { op } else { op_async }, |record| {
         at.send(record)?;
@@ -82,7 +105,8 @@ fn fill_rows<T: Param>(
             CuStream(target.handle).send(record)?;
         }
         Ok(())
-    })
+    })?;
+    filled(process, target, is_shared, stream.is_some())
 }
 
 const D8: (Op, Op) = (op::cuMemsetD8_v2, op::cuMemsetD8Async);

@@ -26,6 +26,7 @@ use zerocopy::IntoBytes;
 use super::copy::{address, copy_packed};
 use super::hostfn::{self, Reading};
 use super::stream::{Target, synchronise, target};
+use super::twin::{sending, sent};
 use crate::process::{Process, process};
 use crate::session::Landing;
 use crate::session::hostfn::Source;
@@ -76,12 +77,20 @@ fn transfer(
         from,
         extent,
     };
+    let is_shared = to.is_shared || from.is_shared;
+    if is_shared {
+        sending(process, copy.stream)?;
+    }
     match (to.is_device, from.is_device) {
         (true, true) => copy.post([0; 3], extent, 0, None),
         (true, false) => copy.to_device(),
         (false, true) => boxes(extent).try_for_each(|(at, part)| copy.to_host(at, part)),
         (false, false) => copy.within_host(),
+    }?;
+    if is_shared {
+        sent(process, copy.stream, copy.is_async)?;
     }
+    Ok(())
 }
 
 impl Copy {

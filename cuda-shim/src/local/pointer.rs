@@ -8,8 +8,9 @@ use flexdirect_wire::abi::{
     CuDevicePtr, CuError, CuPointerAttribute, CuResult, InOut, OptOut, Out,
 };
 
-use crate::process::{here, process};
-use crate::ranges::Range;
+use crate::hand::reach;
+use crate::process::{Process, here, process};
+use crate::ranges::{Kind, Range};
 
 /// The value of an attribute, in the width in which CUDA writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +34,8 @@ pub(crate) fn cuPointerGetAttribute(
     ptr: CuDevicePtr,
 ) -> CuResult {
     let process = process()?;
-    let range = process
-        .ranges()
-        .find(ptr.0)
-        .copied()
-        .ok_or(CuError::INVALID_VALUE)?;
+    let found = about(process, attribute.0, ptr.0);
+    let range = found.ok_or(CuError::INVALID_VALUE)?;
     value(attribute.0, &range, ptr.0)?
         .ok_or(CuError::INVALID_VALUE)?
         .write(data)
@@ -50,12 +48,12 @@ pub(crate) fn cuPointerGetAttributes(
     ptr: CuDevicePtr,
 ) -> CuResult {
     let process = process()?;
-    let range = process.ranges().find(ptr.0).copied();
     if num_attributes == 0 {
         return Err(CuError::INVALID_VALUE);
     }
     for index in 0..num_attributes as usize {
         let attribute = InOut(attributes.wrapping_add(index)).read()?.0;
+        let range = about(process, attribute, ptr.0);
         let found = range.map_or(Ok(None), |range| value(attribute, &range, ptr.0))?;
         found
             .map_or_else(|| nothing(attribute), Ok)?
@@ -64,26 +62,46 @@ pub(crate) fn cuPointerGetAttributes(
     Ok(())
 }
 
+/// The range that an address lies in. To ask for the device's address of memory of the application
+/// is to ask for its twin.
+fn about(process: &Process, attribute: u32, address: u64) -> Option<Range> {
+    let range = process.ranges().find(address).copied()?;
+    let needs_twin = attribute == DEVICE_POINTER && is_registered(&range);
+    if !needs_twin || reach(process, range.start).is_err() {
+        return Some(range);
+    }
+    process.ranges().find(address).copied()
+}
+
+fn is_registered(range: &Range) -> bool {
+    range.pinned().is_some_and(|pinned| pinned.is_registered)
+}
+
 /// The attribute of an address in a range; nothing where a range of this kind has no such value.
 fn value(attribute: u32, range: &Range, address: u64) -> Result<Option<Value>, CuError> {
-    let is_device = range.is_device();
+    let offset = address - range.start;
+    let is_managed = range.kind == Kind::Managed;
+    let is_device = range.is_device() && range.alias().is_none();
     let ordinal = u32::try_from(range.ordinal).expect("at most DEVICES_MAX");
     Ok(Some(match attribute {
         CONTEXT => Value::Long(range.context),
         MEMORY_TYPE => Value::Word(if is_device { TYPE_DEVICE } else { TYPE_HOST }),
-        DEVICE_POINTER if is_device => Value::Long(address),
-        HOST_POINTER if !is_device => Value::Long(address),
-        // Host memory has no twin yet; device memory has no host address.
-        DEVICE_POINTER | HOST_POINTER => return Ok(None),
+        DEVICE_POINTER => match range.pinned() {
+            Some(pinned) if pinned.device != 0 => Value::Long(pinned.device + offset),
+            Some(pinned) if pinned.is_registered => return Ok(None),
+            // Where its twin will be.
+            _ => Value::Long(address),
+        },
+        HOST_POINTER if is_device && !is_managed => return Ok(None),
+        HOST_POINTER => Value::Long(range.alias().unwrap_or(range.start) + offset),
+        IS_MANAGED => Value::Word(u32::from(is_managed)),
         BUFFER_ID | BLOCK_ID => Value::Long(range.id),
         DEVICE_ORDINAL => Value::Word(ordinal),
         RANGE_START => Value::Long(range.start),
         RANGE_SIZE => Value::Long(range.len),
         MAPPED => Value::Word(1),
         ACCESS_FLAGS => Value::Word(ACCESS_READ_WRITE),
-        SYNC_MEMOPS | IS_MANAGED | IS_IPC_CAPABLE | IS_RDMA_CAPABLE | IS_DECOMPRESS_CAPABLE => {
-            Value::Word(0)
-        }
+        SYNC_MEMOPS | IS_IPC_CAPABLE | IS_RDMA_CAPABLE | IS_DECOMPRESS_CAPABLE => Value::Word(0),
         HANDLE_TYPES | POOL => Value::Long(0),
         LOCALITY_DOMAIN => Value::Word(LOCALITY_NONE),
         // Of virtual memory, and of GPUDirect in its first form.
@@ -159,7 +177,6 @@ const LOCALITY_NONE: u32 = 0xffff_ffff;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ranges::Kind;
 
     const RANGE: Range = Range {
         start: 0x1000,

@@ -126,6 +126,24 @@ impl Driver {
         unsafe { self.cuMemHostRegister_v2(address.cast::<c_void>(), len, REGISTER_PORTABLE) }
     }
 
+    /// Pins host memory of this process for kernels to use; returns its device address.
+    ///
+    /// The memory must stay mapped until [`Driver::unpin`].
+    pub(crate) fn pin_mapped(&self, address: *mut u8, len: usize) -> Result<u64, CuError> {
+        let host = address.cast::<c_void>();
+        let flags = REGISTER_PORTABLE | REGISTER_DEVICE_MAP;
+        // SAFETY: as for `pin`.
+        unsafe { self.cuMemHostRegister_v2(host, len, flags) }?;
+        let mut device = CuDevicePtr::default();
+        // SAFETY: the pointer is to a local that outlives the call.
+        let named = unsafe { self.cuMemHostGetDevicePointer_v2(Out(&raw mut device), host, 0) };
+        if let Err(error) = named {
+            let _ = self.unpin(address);
+            return Err(error);
+        }
+        Ok(device.0)
+    }
+
     /// Pinned host memory, which lives as long as the context that is current.
     pub(crate) fn allocate_host(&self, len: usize) -> Result<*mut u8, CuError> {
         let mut address: *mut c_void = std::ptr::null_mut();
@@ -185,6 +203,9 @@ fn progress(result: CuResult) -> Result<Progress, CuError> {
 
 /// `CU_MEMHOSTREGISTER_PORTABLE`: pinned for every context.
 const REGISTER_PORTABLE: u32 = 1;
+
+/// `CU_MEMHOSTREGISTER_DEVICEMAP`: kernels may use it.
+const REGISTER_DEVICE_MAP: u32 = 2;
 
 /// `CU_MEMHOSTALLOC_PORTABLE`: pinned for every context.
 const HOST_PORTABLE: u32 = 1;

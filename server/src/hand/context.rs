@@ -248,6 +248,7 @@ fn quiesce(desk: &mut Desk<'_>, name: ShadowHandle) {
 
 /// Forgets what a context owned; its memory goes back to the share with it.
 fn forget(session: &Session, name: ShadowHandle) {
+    session.twins.end(&session.driver, Some(name));
     let freed = session.tables().remove_context(name);
     for (device, bytes) in freed {
         session.quota.release(device, bytes);
@@ -273,7 +274,7 @@ pub(crate) fn clean_up(session: &Session, mut tables: Tables) {
         match entry.what {
             What::Memory(range) => ranges.push(range),
             What::Freed(range) => release(session, &range),
-            What::Slab(_) | What::Source(..) => {}
+            What::Slab(_) | What::Source(..) | What::Twin(_) => {}
         }
     }
     ranges.append(&mut tables.decoys);
@@ -292,6 +293,7 @@ pub(crate) fn clean_up(session: &Session, mut tables: Tables) {
                 let _ = driver.free(range.address);
             }
         }
+        session.twins.end(driver, Some(context.name));
         session.unpin();
     }
     for range in &ranges {

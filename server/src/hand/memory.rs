@@ -202,7 +202,7 @@ pub(crate) fn cuMemFree_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
 }
 
 /// An event on every queue of a context that is at work.
-fn events_of(
+pub(super) fn events_of(
     session: &Session,
     context: ShadowHandle,
 ) -> Result<Vec<flexdirect_wire::abi::CuEvent>, CuError> {

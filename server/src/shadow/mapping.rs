@@ -60,6 +60,36 @@ impl Mapping {
         })
     }
 
+    /// Maps `len` bytes of zeros at `address`, a multiple of the page size.
+    ///
+    /// # Errors
+    /// What `mmap` says: `EEXIST` when something of this process is there.
+    pub(crate) fn at(address: usize, len: usize) -> io::Result<Self> {
+        let (protection, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE,
+        );
+        let wanted = std::ptr::without_provenance_mut(address);
+        // SAFETY: MAP_FIXED_NOREPLACE replaces no mapping, so no memory in use changes.
+        let mapped = unsafe { libc::mmap(wanted, len, protection, flags, -1, 0) };
+        if mapped == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        if mapped != wanted {
+            // A kernel before 4.17 takes the address as a hint.
+            // SAFETY: this mapping was made just now and nobody knows of it.
+            unsafe { libc::munmap(mapped, len) };
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let address = NonNull::new(mapped.cast::<u8>()).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self {
+            address,
+            len,
+            is_pinned: AtomicBool::new(false),
+            is_driver_owned: false,
+        })
+    }
+
     /// Pinned memory of the driver's, which lives as long as the context that is current.
     ///
     /// # Errors
@@ -77,6 +107,16 @@ impl Mapping {
     /// Bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Pins it for kernels to use; returns its device address. Undone by [`Mapping::unpin`].
+    ///
+    /// # Errors
+    /// What the driver says: the memory is not pinned then.
+    pub(crate) fn pin_mapped(&self, driver: &Driver) -> Result<u64, CuError> {
+        let device = driver.pin_mapped(self.address.as_ptr(), self.len)?;
+        self.is_pinned.store(true, Ordering::Relaxed);
+        Ok(device)
     }
 
     /// Pins it, unless it is.

@@ -26,6 +26,11 @@ pub enum Owner {
         /// Context that it lies in.
         context: ShadowHandle,
     },
+    /// A twin of the client's pinned memory.
+    Twin {
+        /// Context in which it is pinned.
+        context: ShadowHandle,
+    },
 }
 
 /// One range.
@@ -44,7 +49,7 @@ impl Range {
     pub fn device(&self) -> Option<u16> {
         match self.owner {
             Owner::Allocation { device, .. } => Some(device),
-            Owner::Global { .. } => None,
+            Owner::Global { .. } | Owner::Twin { .. } => None,
         }
     }
 
@@ -52,7 +57,7 @@ impl Range {
     pub fn reserved(&self) -> u64 {
         match self.owner {
             Owner::Allocation { reserved, .. } => reserved,
-            Owner::Global { .. } => 0,
+            Owner::Global { .. } | Owner::Twin { .. } => 0,
         }
     }
 }
@@ -103,10 +108,24 @@ impl Ranges {
             .ok_or(CuError::INVALID_VALUE)
     }
 
+    /// Takes out the twin that starts at `address`.
+    ///
+    /// # Errors
+    /// `INVALID_VALUE` when none does.
+    pub fn remove_twin(&mut self, address: u64) -> Result<Range, CuError> {
+        match self.by_address.get(&address) {
+            Some(range) if matches!(range.owner, Owner::Twin { .. }) => {}
+            _ => return Err(CuError::INVALID_VALUE),
+        }
+        self.by_address
+            .remove(&address)
+            .ok_or(CuError::INVALID_VALUE)
+    }
+
     /// Takes out what ended with a context, module or library.
     pub fn remove_owned(&mut self, owner: ShadowHandle) -> Vec<Range> {
         self.remove_where(|range| match range.owner {
-            Owner::Allocation { context, .. } => context == owner,
+            Owner::Allocation { context, .. } | Owner::Twin { context } => context == owner,
             Owner::Global { parent, context } => parent == owner || context == owner,
         })
     }

@@ -60,6 +60,8 @@ pub(crate) enum What {
     Memory(Range),
     /// Device memory that a free in stream order has given back to the driver.
     Freed(Range),
+    /// The twin that was retired under this number.
+    Twin(u64),
 }
 
 impl fmt::Debug for Retire {

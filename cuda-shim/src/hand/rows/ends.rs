@@ -5,7 +5,9 @@ use flexdirect_wire::abi::{CuArray, CuError, CuMemoryType, CudaMemcpy3dEnd};
 use flexdirect_wire::body::{RowsEnd, rows};
 
 use crate::hand::array::array;
+use crate::hand::twin::{Reached, device_memory};
 use crate::process::Process;
+use crate::ranges::Range;
 
 const BAD: CuError = CuError::INVALID_VALUE;
 
@@ -41,6 +43,8 @@ pub(super) struct Rows {
     /// Rows from slice to slice.
     pub(super) height: usize,
     pub(super) is_device: bool,
+    /// Whether host and device use the memory both.
+    pub(super) is_shared: bool,
     /// Whether the application said that it is device memory.
     pub(super) is_claimed: bool,
     /// The array that they lie in, at `corner`, if they do: `start` is 0 then.
@@ -137,15 +141,20 @@ pub(super) fn rows_of(
     let reach = extent.reach(pitch, height).ok_or(BAD)? as u64;
     start.checked_add(reach).ok_or(BAD)?;
     let is_claimed = end.kind == CuMemoryType::DEVICE;
-    let ranges = process.ranges();
-    let is_device = ranges.find(start).is_some_and(|range| range.is_device());
-    if is_device || is_claimed {
-        ranges.device(start, reach)?;
+    let is_of_device = |range: &Range| range.is_device() || range.is_shared();
+    let is_device = is_claimed || process.ranges().find(start).is_some_and(is_of_device);
+    let mut reached = Reached {
+        address: start,
+        is_shared: false,
+    };
+    if is_device {
+        reached = device_memory(process, start, reach)?;
     } else if process.claims().touches(start, reach) {
         return Err(BAD);
     }
     Ok(Rows {
-        start,
+        start: reached.address,
+        is_shared: reached.is_shared,
         pitch,
         height,
         is_device,
@@ -173,6 +182,7 @@ fn rows_of_array(
         pitch: 0,
         height: 0,
         is_device: true,
+        is_shared: false,
         is_claimed: true,
         array: Some(end.array),
         corner,
