@@ -42,6 +42,7 @@ same_everywhere! {
     many_modules
     mapped
     matmul_tiled
+    objects
     occupancy
     per_thread
     pools
@@ -52,10 +53,12 @@ same_everywhere! {
     sticky
     streams_events
     templates
+    textures
     threads
     thrust
     transpose
     vector_add
+    vmm
 }
 
 /// One test for each program that needs calls which softgpu has before the client forwards them.
@@ -71,7 +74,6 @@ natively! {
     default_streams
     managed
     pools
-    textures
 }
 
 #[test]

@@ -23,7 +23,7 @@ const TABLES: &[&str] = &["wire/src/driver.rs"];
 
 /// Calls with code of their own on at least one side. Everything else is derived from the table: a
 /// change of this number is a decision, not an accident.
-const BY_HAND: usize = 192;
+const BY_HAND: usize = 220;
 
 /// Topics written by hand, and the program of `conformance/programs` that shows each.
 const TOPICS: &[(&str, &str)] = &[
@@ -43,6 +43,8 @@ const TOPICS: &[(&str, &str)] = &[
     ("pool", "pools"),
     ("rows", "rows"),
     ("stream", "threads"),
+    ("texture", "objects"),
+    ("vmm", "vmm"),
     ("twin", "mapped"),
 ];
 

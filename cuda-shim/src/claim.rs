@@ -36,6 +36,17 @@ impl Claims {
         self.fill((address - address % PAGE, end.next_multiple_of(PAGE)))
     }
 
+    /// Reserves `len` bytes where this process has nothing, aligned to `alignment` and coarsely.
+    pub(crate) fn choose(&mut self, len: u64, alignment: u64) -> Option<u64> {
+        let alignment = alignment.max(COARSE);
+        let room = len.checked_add(alignment)?;
+        let start = map(0, room, 0)?;
+        // The kernel's choice is nobody's; all of it is kept, since nobody else may come between.
+        self.add(start, start + room);
+        let address = start.checked_next_multiple_of(alignment)?;
+        (address + len < ADDRESS_MAX).then_some(address)
+    }
+
     /// Whether some of `len` bytes from `address` on are reserved here, and so nobody's memory.
     pub(crate) fn touches(&self, address: u64, len: u64) -> bool {
         let before_end = self.ranges.range(..address.saturating_add(len)).next_back();
@@ -87,24 +98,28 @@ impl Claims {
 
 /// Maps a range without access, if nothing of the process is there.
 fn reserve(address: u64, len: u64) -> bool {
-    let (Ok(at), Ok(len)) = (usize::try_from(address), usize::try_from(len)) else {
-        return false;
-    };
-    let wanted = ptr::without_provenance_mut(at);
-    let flags =
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-    // SAFETY: MAP_FIXED_NOREPLACE replaces no mapping, so no memory in use changes.
+    match map(address, len, libc::MAP_FIXED_NOREPLACE) {
+        Some(mapped) if mapped == address => true,
+        Some(mapped) => {
+            // A kernel before 4.17 takes the address as a hint.
+            let mapped = ptr::without_provenance_mut(mapped as usize);
+            // SAFETY: this mapping was made just now and nobody knows of it.
+            unsafe { libc::munmap(mapped, len as usize) };
+            false
+        }
+        None => false,
+    }
+}
+
+/// Maps a range without access: at an address, or where the kernel chooses.
+fn map(address: u64, len: u64, how: libc::c_int) -> Option<u64> {
+    let wanted = ptr::without_provenance_mut(usize::try_from(address).ok()?);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | how;
+    let len = usize::try_from(len).ok()?;
+    // SAFETY: without MAP_FIXED, and with MAP_FIXED_NOREPLACE, no mapping is replaced, so no memory
+    // in use changes.
     let mapped = unsafe { libc::mmap(wanted, len, libc::PROT_NONE, flags, -1, 0) };
-    if mapped == libc::MAP_FAILED {
-        return false;
-    }
-    if mapped != wanted {
-        // A kernel before 4.17 takes the address as a hint.
-        // SAFETY: this mapping was made just now and nobody knows of it.
-        unsafe { libc::munmap(mapped, len) };
-        return false;
-    }
-    true
+    (mapped != libc::MAP_FAILED).then_some(mapped.addr() as u64)
 }
 
 /// Granularity of reservations: that of the driver's own pages of device memory.

@@ -34,8 +34,10 @@ mod pool;
 )]
 mod rows;
 mod stream;
+mod texture;
 #[expect(unsafe_code, reason = "promises that pinned memory stays where it is")]
 mod twin;
+mod vmm;
 
 use flexdirect_wire::abi::{CuError, CuResult};
 use flexdirect_wire::body::One;
@@ -62,7 +64,9 @@ pub(crate) use module::*;
 pub(crate) use pool::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;
+pub(crate) use texture::*;
 pub(crate) use twin::{end_twin, is_all_mapped, reach};
+pub(crate) use vmm::*;
 
 /// A call that is derived from its arguments. A context is sent if there is one: whether the call
 /// needs it the worker knows.

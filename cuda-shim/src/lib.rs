@@ -39,6 +39,7 @@ mod objects;
 mod process;
 mod ranges;
 mod session;
+mod texture;
 mod thread;
 mod visible;
 

@@ -134,6 +134,11 @@ const RELEASES: &[Op] = &[
     op::cuMemFreeHost,
     op::cuArrayDestroy,
     op::cuMipmappedArrayDestroy,
+    op::cuTexObjectDestroy,
+    op::cuSurfObjectDestroy,
+    op::cuMemUnmap,
+    op::cuMemRelease,
+    op::cuMemAddressFree,
     op::cuStreamDestroy_v2,
     op::cuEventDestroy_v2,
 ];

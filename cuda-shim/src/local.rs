@@ -16,12 +16,14 @@ mod pointer;
 mod pool;
 mod procs;
 mod rows;
+mod shared;
 mod stream;
 #[expect(
     unsafe_code,
     reason = "takes an image from a runtime, by a table of its own"
 )]
 mod tables;
+mod texture;
 #[expect(unsafe_code, reason = "maps memory at addresses of its choice")]
 pub(crate) mod window;
 
@@ -39,5 +41,7 @@ pub(crate) use pointer::*;
 pub(crate) use pool::*;
 pub(crate) use procs::*;
 pub(crate) use rows::*;
+pub(crate) use shared::*;
 pub(crate) use stream::*;
 pub(crate) use tables::cuGetExportTable;
+pub(crate) use texture::*;

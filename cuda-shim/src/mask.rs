@@ -23,7 +23,7 @@ const HOST_POINTER: &str = "memory of the client has its twin at another address
 const MEMORY_OPS: &str = "stream memory operations are absent";
 const DIRECT: &str = "a device of the client cannot reach the GPU's memory";
 const SHARED_HANDLE: &str = "an operating system handle of one host means nothing on another";
-const VIRTUAL: &str = "virtual memory management is absent";
+const VIRTUAL: &str = "virtual memory of the host, and compressed memory, are absent";
 const POOLS: &str = "memory pools of the host are absent";
 const ABSENT: &str = "the calls that it is about are absent";
 const NODES: &str = "NUMA nodes are those of the GPU host";
@@ -50,7 +50,6 @@ const MASKS: &[(Attribute, i32, &str)] = &[
         PAGES,
     ),
     (Attribute::DIRECT_MANAGED_MEM_ACCESS_FROM_HOST, 0, MANAGED),
-    (Attribute::VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED, 0, VIRTUAL),
     (
         Attribute::HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
         0,

@@ -1,5 +1,6 @@
 //! What this process knows once it has connected: its session, its devices and all their objects.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::sync::{RwLockReadGuard, RwLockWriteGuard};
@@ -16,7 +17,7 @@ use crate::devices::{self, Device};
 use crate::objects::{Context, Event, Function, Module, Pool, Slots, Stream, Table};
 use crate::ranges::Ranges;
 use crate::session::{self, Connected, Issue, Reply, Session};
-use crate::{lifetime, log, thread};
+use crate::{lifetime, log, texture, thread};
 
 /// See the module. There is one, made by the first cuInit that succeeds; it is never destroyed.
 #[derive(Debug)]
@@ -39,6 +40,11 @@ pub(crate) struct Process {
     /// Arrays, levels of mipmapped ones among them.
     pub(crate) arrays: Table<Array>,
     pub(crate) mipmaps: Table<Mipmap>,
+    /// By the values that kernels take.
+    pub(crate) textures: Table<texture::Object>,
+    pub(crate) surfaces: Table<texture::Object>,
+    /// Numbers of the ranges whose copies are asked to be synchronous.
+    synchronous: Mutex<BTreeSet<u64>>,
     ranges: RwLock<Ranges>,
     claims: Mutex<Claims>,
 }
@@ -190,6 +196,9 @@ impl Process {
             pools: Table::default(),
             arrays: Table::default(),
             mipmaps: Table::default(),
+            textures: Table::default(),
+            surfaces: Table::default(),
+            synchronous: Mutex::default(),
             ranges: RwLock::default(),
             claims: Mutex::default(),
         }
@@ -218,6 +227,12 @@ impl Process {
         self.ranges.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn synchronous(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.synchronous
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn claims(&self) -> MutexGuard<'_, Claims> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -236,6 +251,10 @@ impl Process {
         self.arrays.remove_all(|_, array| array.context == context);
         self.mipmaps
             .remove_all(|_, mipmap| mipmap.context == context);
+        self.textures
+            .remove_all(|_, object| object.context == context);
+        self.surfaces
+            .remove_all(|_, object| object.context == context);
         let ended = self
             .ranges_mut()
             .remove_all(|range| range.context == context);

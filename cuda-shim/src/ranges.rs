@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Alias(u64),
     /// Memory that host and devices use at one address.
     Managed,
+    /// Physical memory that was mapped, and the devices that reach it, a bit each.
+    Mapped(u64),
 }
 
 /// What is known of pinned memory.
@@ -68,8 +70,13 @@ impl Range {
         match self.kind {
             Kind::Pinned(pinned) => pinned.device != 0,
             Kind::Alias(_) | Kind::Managed => true,
-            Kind::Device | Kind::Global(_) => false,
+            Kind::Device | Kind::Global(_) | Kind::Mapped(_) => false,
         }
+    }
+
+    /// Whether it is physical memory that was mapped.
+    pub(crate) fn is_mapped(&self) -> bool {
+        matches!(self.kind, Kind::Mapped(_))
     }
 
     /// Whether all of `len` bytes from `address`, which lies in it, do.
@@ -134,15 +141,55 @@ impl Ranges {
         range.holds(address, 1).then_some(range)
     }
 
-    /// The device range that all of `len` bytes from `address` on lie in.
+    /// The device range that all of `len` bytes from `address` on lie in, or the first of several
+    /// mappings one behind the other that they lie in.
     ///
     /// # Errors
     /// `INVALID_VALUE` when there is none: the proof that a posted copy or memset needs.
     pub(crate) fn device(&self, address: u64, len: u64) -> Result<&Range, CuError> {
         let range = self.find(address).filter(|range| range.is_device());
         range
-            .filter(|range| range.holds(address, len))
+            .filter(|range| {
+                if range.is_mapped() {
+                    self.is_mapped(address, len)
+                } else {
+                    range.holds(address, len)
+                }
+            })
             .ok_or(CuError::INVALID_VALUE)
+    }
+
+    /// Whether all of `len` bytes from `address` on are mapped, each to some device.
+    fn is_mapped(&self, address: u64, len: u64) -> bool {
+        let Some(end) = address.checked_add(len) else {
+            return false;
+        };
+        let mut reached = address;
+        while let Some(range) = self.find(reached) {
+            if !matches!(range.kind, Kind::Mapped(devices) if devices != 0) {
+                return false;
+            }
+            reached = range.start + range.len;
+            if reached >= end {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A device has, or has no more, access to the mappings in a range.
+    pub(crate) fn set_access(&mut self, address: u64, len: u64, ordinal: usize, is_on: bool) {
+        let end = address.saturating_add(len);
+        for (_, range) in self.by_start.range_mut(address..end) {
+            if let Kind::Mapped(devices) = &mut range.kind {
+                let bit = 1 << ordinal;
+                *devices = if is_on {
+                    *devices | bit
+                } else {
+                    *devices & !bit
+                };
+            }
+        }
     }
 
     /// Whether all of `len` bytes from `address` on are pinned host memory.
@@ -243,6 +290,23 @@ mod tests {
         assert_eq!(ranges.remove(0x1000, is_device), None);
         ranges.remove_all(|range| range.kind == Kind::Global(7));
         assert_eq!(ranges.find(0x2000), None);
+    }
+
+    #[test]
+    fn mappings_one_behind_the_other_are_one_while_they_are_reached() {
+        let mut ranges = ranges();
+        ranges.insert(range(0x4000, 0x100, Kind::Mapped(0)));
+        ranges.insert(range(0x4100, 0x100, Kind::Mapped(0)));
+        let within = (0x4080, 0x100);
+        let check = |ranges: &Ranges| ranges.device(within.0, within.1).map(|range| range.start);
+        assert!(check(&ranges).is_err(), "no device reaches it");
+        ranges.set_access(0x4000, 0x100, 3, true);
+        assert!(check(&ranges).is_err(), "not the second");
+        ranges.set_access(0x4000, 0x200, 0, true);
+        assert_eq!(check(&ranges), Ok(0x4000));
+        assert!(ranges.device(0x4080, 0x181).is_err(), "over its end");
+        ranges.set_access(0x4100, 0x100, 0, false);
+        assert!(check(&ranges).is_err(), "the second again");
     }
 
     proptest! {

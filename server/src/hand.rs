@@ -38,7 +38,11 @@ pub(crate) mod pool;
 mod rows;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod stream;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod texture;
 mod twin;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod vmm;
 
 pub(crate) use array::*;
 pub(crate) use context::*;
@@ -55,4 +59,6 @@ pub(crate) use module::*;
 pub(crate) use pool::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;
+pub(crate) use texture::*;
 pub(crate) use twin::*;
+pub(crate) use vmm::*;

@@ -23,6 +23,7 @@ pub(crate) mod retire;
     reason = "names memory of the slab to the link that writes there"
 )]
 pub mod slab;
+pub(crate) mod spaces;
 #[expect(
     unsafe_code,
     reason = "reads and writes memory that kernels use meanwhile"

@@ -378,8 +378,11 @@ bodies! {
 }
 
 mod arrays;
+mod vmm;
 
 pub use arrays::*;
+pub use vmm::*;
+
 /// Where the client memory of a copy travels.
 pub mod source {
     /// By the slab, or to a landing.

@@ -56,10 +56,10 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// Memory of a device in bytes: the share, not the whole GPU.
     0x0050 local never fn cuDeviceTotalMem_v2(bytes: Out<usize>, dev: CuDevice) since 3020, by hand;
     /// Most elements of a texture of linear memory.
-    0x0058 soft never fn cuDeviceGetTexture1DLinearMaxWidth(
+    0x0058 awaited never fn cuDeviceGetTexture1DLinearMaxWidth(
         max_width_in_elements: Out<usize>, format: CuArrayFormat, num_channels: u32,
         dev: CuDevice,
-    ) since 11010;
+    ) since 11010, by hand;
     /// One attribute, from the snapshot and through the mask table.
     0x0060 local never fn cuDeviceGetAttribute(
         pi: Out<i32>, attrib: CuDeviceAttribute, dev: CuDevice,
@@ -608,68 +608,70 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         mipmapped_array: CuMipmappedArray,
     ) since 5000, by hand;
     /// Memory for other drivers: refused.
-    0x0520 soft never fn cuMemGetHandleForAddressRange(
+    0x0520 local never fn cuMemGetHandleForAddressRange(
         handle: *mut c_void, dptr: CuDevicePtr, size: usize, handle_type: CuMemRangeHandleType,
         flags: u64,
-    ) since 11070;
+    ) since 11070, by hand;
     0x0528 absent never fn cuMemBatchDecompressAsync(
         params_array: *mut CuMemDecompressParams, count: usize, flags: u32,
         error_index: *mut usize, stream: CuStream,
     ) since 12060 twin cuMemBatchDecompressAsync_ptsz 12060;
     /// Keeps addresses free for mappings.
-    0x0530 soft never fn cuMemAddressReserve(
+    0x0530 awaited never fn cuMemAddressReserve(
         ptr: Out<CuDevicePtr>, size: usize, alignment: usize, addr: CuDevicePtr, flags: u64,
-    ) since 10020;
+    ) since 10020, by hand;
     /// Gives addresses back.
-    0x0538 soft never fn cuMemAddressFree(ptr: CuDevicePtr, size: usize) since 10020;
+    0x0538 awaited never fn cuMemAddressFree(ptr: CuDevicePtr, size: usize) since 10020, by hand;
     /// Allocates physical memory.
-    0x0540 soft never fn cuMemCreate(
+    0x0540 awaited maybe fn cuMemCreate(
         handle: Out<CuMemGenericAllocationHandle>, size: usize, prop: *const CuMemAllocationProp,
         flags: u64,
-    ) since 10020;
+    ) since 10020, by hand;
     /// Releases physical memory.
-    0x0548 soft never fn cuMemRelease(handle: CuMemGenericAllocationHandle) since 10020;
+    0x0548 awaited maybe fn cuMemRelease(
+        handle: CuMemGenericAllocationHandle,
+    ) since 10020, by hand;
     /// Maps physical memory to addresses.
-    0x0550 soft never fn cuMemMap(
+    0x0550 awaited never fn cuMemMap(
         ptr: CuDevicePtr, size: usize, offset: usize, handle: CuMemGenericAllocationHandle,
         flags: u64,
-    ) since 10020;
+    ) since 10020, by hand;
     0x0558 absent never fn cuMemMapArrayAsync(
         map_info_list: *mut CuArrayMapInfo, count: u32, stream: CuStream,
     ) since 11010 twin cuMemMapArrayAsync_ptsz 11010;
     /// Undoes mappings.
-    0x0560 soft never fn cuMemUnmap(ptr: CuDevicePtr, size: usize) since 10020;
+    0x0560 awaited maybe fn cuMemUnmap(ptr: CuDevicePtr, size: usize) since 10020, by hand;
     /// Says which devices reach a mapping.
-    0x0568 soft never fn cuMemSetAccess(
+    0x0568 awaited maybe fn cuMemSetAccess(
         ptr: CuDevicePtr, size: usize, desc: *const CuMemAccessDesc, count: usize,
-    ) since 10020;
+    ) since 10020, by hand;
     /// Whether a device reaches a mapping.
-    0x0570 soft never fn cuMemGetAccess(
+    0x0570 awaited never fn cuMemGetAccess(
         flags: Out<u64>, location: *const CuMemLocation, ptr: CuDevicePtr,
-    ) since 10020;
+    ) since 10020, by hand;
     /// A descriptor of physical memory.
-    0x0578 soft never fn cuMemExportToShareableHandle(
+    0x0578 local never fn cuMemExportToShareableHandle(
         shareable_handle: *mut c_void, handle: CuMemGenericAllocationHandle,
         handle_type: CuMemAllocationHandleType, flags: u64,
-    ) since 10020;
+    ) since 10020, by hand;
     /// Physical memory behind a descriptor.
-    0x0580 soft never fn cuMemImportFromShareableHandle(
+    0x0580 local never fn cuMemImportFromShareableHandle(
         handle: Out<CuMemGenericAllocationHandle>, os_handle: *mut c_void,
         sh_handle_type: CuMemAllocationHandleType,
-    ) since 10020;
+    ) since 10020, by hand;
     /// What sizes of physical memory are multiples of.
-    0x0588 soft never fn cuMemGetAllocationGranularity(
+    0x0588 awaited never fn cuMemGetAllocationGranularity(
         granularity: Out<usize>, prop: *const CuMemAllocationProp,
         option: CuMemAllocationGranularityFlags,
-    ) since 10020;
+    ) since 10020, by hand;
     /// How physical memory was asked for.
-    0x0590 soft never fn cuMemGetAllocationPropertiesFromHandle(
+    0x0590 awaited never fn cuMemGetAllocationPropertiesFromHandle(
         prop: Out<CuMemAllocationProp>, handle: CuMemGenericAllocationHandle,
-    ) since 10020;
+    ) since 10020, by hand;
     /// Physical memory behind an address.
-    0x0598 soft never fn cuMemRetainAllocationHandle(
+    0x0598 awaited never fn cuMemRetainAllocationHandle(
         handle: Out<CuMemGenericAllocationHandle>, addr: *mut c_void,
-    ) since 11000;
+    ) since 11000, by hand;
     /// Frees memory in stream order.
     0x05a0 posted never fn cuMemFreeAsync(
         dptr: CuDevicePtr, stream: CuStream,
@@ -721,23 +723,23 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dptr: Out<CuDevicePtr>, bytesize: usize, pool: CuMemoryPool, stream: CuStream,
     ) since 11020 twin cuMemAllocFromPoolAsync_ptsz 11020, by hand;
     /// Shares a pool with other processes: refused.
-    0x0608 soft never fn cuMemPoolExportToShareableHandle(
+    0x0608 local never fn cuMemPoolExportToShareableHandle(
         handle_out: *mut c_void, pool: CuMemoryPool, handle_type: CuMemAllocationHandleType,
         flags: u64,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Takes another process's pool: refused.
-    0x0610 soft never fn cuMemPoolImportFromShareableHandle(
+    0x0610 local never fn cuMemPoolImportFromShareableHandle(
         pool_out: *mut CuMemoryPool, handle: *mut c_void, handle_type: CuMemAllocationHandleType,
         flags: u64,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Shares memory of a pool with other processes: refused.
-    0x0618 soft never fn cuMemPoolExportPointer(
+    0x0618 local never fn cuMemPoolExportPointer(
         share_data_out: *mut CuMemPoolPtrExportData, ptr: CuDevicePtr,
-    ) since 11020;
+    ) since 11020, by hand;
     /// Takes memory of another process's pool: refused.
-    0x0620 soft never fn cuMemPoolImportPointer(
+    0x0620 local never fn cuMemPoolImportPointer(
         ptr_out: *mut CuDevicePtr, pool: CuMemoryPool, share_data: *mut CuMemPoolPtrExportData,
-    ) since 11020;
+    ) since 11020, by hand;
     0x0628 absent never fn cuMulticastCreate(
         mc_handle: *mut CuMemGenericAllocationHandle, prop: *const CuMulticastObjectProp,
     ) since 12010;
@@ -859,9 +861,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         num_attributes: usize, dev_ptr: CuDevicePtr, count: usize,
     ) since 8000;
     /// Marks an allocation.
-    0x0730 soft never fn cuPointerSetAttribute(
+    0x0730 local never fn cuPointerSetAttribute(
         value: *const c_void, attribute: CuPointerAttribute, ptr: CuDevicePtr,
-    ) since 6000;
+    ) since 6000, by hand;
     /// Several attributes of any address, from the range table.
     0x0738 local never fn cuPointerGetAttributes(
         num_attributes: u32, attributes: *mut CuPointerAttribute, data: *mut *mut c_void,
@@ -1595,34 +1597,34 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 3000;
     0x0d70 absent never fn cuSurfRefGetArray(array: *mut CuArray, surf_ref: CuSurfref) since 3000;
     /// Makes a texture object.
-    0x0d78 soft never fn cuTexObjectCreate(
+    0x0d78 awaited never fn cuTexObjectCreate(
         tex_object: Out<CuTexObject>, res_desc: *const CudaResourceDesc,
         tex_desc: *const CudaTextureDesc, res_view_desc: *const CudaResourceViewDesc,
-    ) since 5000;
+    ) since 5000, by hand;
     /// Ends a texture object.
-    0x0d80 soft never fn cuTexObjectDestroy(tex_object: CuTexObject) since 5000;
+    0x0d80 awaited maybe fn cuTexObjectDestroy(tex_object: CuTexObject) since 5000, by hand;
     /// What a texture object is made of.
-    0x0d88 soft never fn cuTexObjectGetResourceDesc(
+    0x0d88 local never fn cuTexObjectGetResourceDesc(
         res_desc: Out<CudaResourceDesc>, tex_object: CuTexObject,
-    ) since 5000;
+    ) since 5000, by hand;
     /// How a texture object is read.
-    0x0d90 soft never fn cuTexObjectGetTextureDesc(
+    0x0d90 local never fn cuTexObjectGetTextureDesc(
         tex_desc: Out<CudaTextureDesc>, tex_object: CuTexObject,
-    ) since 5000;
+    ) since 5000, by hand;
     /// The part that a texture object shows.
-    0x0d98 soft never fn cuTexObjectGetResourceViewDesc(
+    0x0d98 local never fn cuTexObjectGetResourceViewDesc(
         res_view_desc: Out<CudaResourceViewDesc>, tex_object: CuTexObject,
-    ) since 5000;
+    ) since 5000, by hand;
     /// Makes a surface object.
-    0x0da0 soft never fn cuSurfObjectCreate(
+    0x0da0 awaited never fn cuSurfObjectCreate(
         surf_object: Out<CuSurfObject>, res_desc: *const CudaResourceDesc,
-    ) since 5000;
+    ) since 5000, by hand;
     /// Ends a surface object.
-    0x0da8 soft never fn cuSurfObjectDestroy(surf_object: CuSurfObject) since 5000;
+    0x0da8 awaited maybe fn cuSurfObjectDestroy(surf_object: CuSurfObject) since 5000, by hand;
     /// What a surface object is made of.
-    0x0db0 soft never fn cuSurfObjectGetResourceDesc(
+    0x0db0 local never fn cuSurfObjectGetResourceDesc(
         res_desc: Out<CudaResourceDesc>, surf_object: CuSurfObject,
-    ) since 5000;
+    ) since 5000, by hand;
     0x0db8 absent never fn cuTensorMapEncodeTiled(
         tensor_map: *mut CuTensorMap, tensor_data_type: CuTensorMapDataType, tensor_rank: u32,
         global_address: *mut c_void, global_dim: *const u64, global_strides: *const u64,

@@ -57,6 +57,9 @@ pub const TWINS_MAX: usize = 1 << 20;
 /// Devices of one lease.
 pub const DEVICES_MAX: usize = 64;
 
+/// Changes of access in one call: several for each device.
+pub const ACCESS_CHANGES_MAX: usize = 4 * DEVICES_MAX;
+
 /// Client threads of one session, since the server keeps a helper for each that blocks.
 pub const THREADS_MAX: usize = 4096;
 

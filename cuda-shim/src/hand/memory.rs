@@ -106,6 +106,7 @@ pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
         .ranges_mut()
         .remove(dptr.0, |kind| kind == Kind::Device);
     let range = freed.ok_or(CuError::INVALID_VALUE)?;
+    process.synchronous().remove(&range.id);
     // Memory of a pool has no context.
     let context = match range.context {
         0 => here.context.handle,

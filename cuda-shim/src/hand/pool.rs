@@ -156,7 +156,11 @@ fn free(process: &Process, target: Target, address: u64) -> CuResult {
 // ------------------------------------------------------------------------------- pools
 
 /// The device of a location that pools can be on.
-fn place(process: &Process, location: CuMemLocation, kind: u32) -> Result<usize, CuError> {
+pub(super) fn place(
+    process: &Process,
+    location: CuMemLocation,
+    kind: u32,
+) -> Result<usize, CuError> {
     match (kind, location.kind) {
         (TYPE_PINNED, LOCATION_DEVICE) => {
             Ok(devices::find(&process.devices, CuDevice(location.id))?.0)

@@ -36,7 +36,7 @@ pub(crate) fn cuPointerGetAttribute(
     let process = process()?;
     let found = about(process, attribute.0, ptr.0);
     let range = found.ok_or(CuError::INVALID_VALUE)?;
-    value(attribute.0, &range, ptr.0)?
+    known(process, attribute.0, &range, ptr.0)?
         .ok_or(CuError::INVALID_VALUE)?
         .write(data)
 }
@@ -54,7 +54,7 @@ pub(crate) fn cuPointerGetAttributes(
     for index in 0..num_attributes as usize {
         let attribute = InOut(attributes.wrapping_add(index)).read()?.0;
         let range = about(process, attribute, ptr.0);
-        let found = range.map_or(Ok(None), |range| value(attribute, &range, ptr.0))?;
+        let found = range.map_or(Ok(None), |range| known(process, attribute, &range, ptr.0))?;
         found
             .map_or_else(|| nothing(attribute), Ok)?
             .write(InOut(data.wrapping_add(index)).read()?)?;
@@ -75,6 +75,45 @@ fn about(process: &Process, attribute: u32, address: u64) -> Option<Range> {
 
 fn is_registered(range: &Range) -> bool {
     range.pinned().is_some_and(|pinned| pinned.is_registered)
+}
+
+/// Copies of memory marked so are synchronous for whoever else looks at it; nobody does here, so
+/// the mark is kept and has no effect.
+pub(crate) fn cuPointerSetAttribute(
+    value: *const c_void,
+    attribute: CuPointerAttribute,
+    ptr: CuDevicePtr,
+) -> CuResult {
+    let process = process()?;
+    let is_on = InOut(value.cast_mut().cast::<u32>()).read()? != 0;
+    let range = process.ranges().find(ptr.0).copied();
+    let range = range
+        .filter(|range| range.is_device() && !range.is_mapped())
+        .ok_or(CuError::INVALID_VALUE)?;
+    if attribute.0 != SYNC_MEMOPS {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let mut marked = process.synchronous();
+    if is_on {
+        marked.insert(range.id);
+    } else {
+        marked.remove(&range.id);
+    }
+    Ok(())
+}
+
+/// As [`value`], with what the process has been told of the range.
+fn known(
+    process: &Process,
+    attribute: u32,
+    range: &Range,
+    address: u64,
+) -> Result<Option<Value>, CuError> {
+    if attribute == SYNC_MEMOPS {
+        let is_on = process.synchronous().contains(&range.id);
+        return Ok(Some(Value::Word(u32::from(is_on))));
+    }
+    value(attribute, range, address)
 }
 
 /// The attribute of an address in a range; nothing where a range of this kind has no such value.

@@ -279,6 +279,7 @@ pub(crate) fn clean_up(session: &Session, mut tables: Tables) {
     }
     ranges.append(&mut tables.decoys);
     ranges.append(&mut tables.ranges.remove_all());
+    super::vmm::end(session, &mut tables, &ranges);
     let objects = tables.handles.remove_all();
     for context in tables.contexts() {
         if driver.set_current(context.driver).is_err() {

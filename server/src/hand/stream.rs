@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use flexdirect_wire::abi::{
-    CuArray, CuContext, CuEvent, CuLibrary, CuMemoryPool, CuMipmappedArray, CuModule, CuStream, Out,
+    CuArray, CuContext, CuEvent, CuLibrary, CuMemoryPool, CuMipmappedArray, CuModule, CuStream,
+    CuSurfObject, CuTexObject, Out,
 };
 use flexdirect_wire::body::{Create, One};
 use flexdirect_wire::{CuError, Kind, ShadowHandle};
@@ -152,6 +153,8 @@ pub(crate) fn destroy(driver: &Driver, kind: Kind, object: Object) {
             Kind::STREAM => driver.cuStreamDestroy_v2(CuStream(object.driver)),
             // A level ends with its mipmapped array.
             Kind::ARRAY if object.parent.is_null() => driver.cuArrayDestroy(CuArray(object.driver)),
+            Kind::TEXTURE => driver.cuTexObjectDestroy(CuTexObject(object.driver)),
+            Kind::SURFACE => driver.cuSurfObjectDestroy(CuSurfObject(object.driver)),
             Kind::MIPMAP => driver.cuMipmappedArrayDestroy(CuMipmappedArray(object.driver)),
             _ => Ok(()),
         }

@@ -14,6 +14,7 @@ use super::arrays::Arrays;
 use super::handles::Handles;
 use super::images::Images;
 use super::ranges::{Range, Ranges};
+use super::spaces::Spaces;
 use crate::driver::Driver;
 use crate::driver::steps::{EVENT_OWN, Progress};
 use crate::hand::pool::Pool;
@@ -33,6 +34,8 @@ pub(crate) struct Tables {
     pub(crate) layouts: HashMap<ShadowHandle, Vec<KernelLayout>>,
     /// Arrays that the client has names for.
     pub(crate) arrays: Arrays,
+    /// Virtual memory.
+    pub(crate) spaces: Spaces,
     /// Memory pools that the client has names for.
     pub(crate) pools: HashMap<ShadowHandle, Pool>,
     contexts: Vec<Context>,

@@ -31,6 +31,13 @@ pub enum Owner {
         /// Context in which it is pinned.
         context: ShadowHandle,
     },
+    /// Physical memory that was mapped.
+    Mapping {
+        /// The memory.
+        memory: u64,
+        /// Devices of the lease that reach it, a bit each.
+        devices: u64,
+    },
 }
 
 /// One range.
@@ -49,7 +56,7 @@ impl Range {
     pub fn device(&self) -> Option<u16> {
         match self.owner {
             Owner::Allocation { device, .. } => Some(device),
-            Owner::Global { .. } | Owner::Twin { .. } => None,
+            Owner::Global { .. } | Owner::Twin { .. } | Owner::Mapping { .. } => None,
         }
     }
 
@@ -57,7 +64,7 @@ impl Range {
     pub fn reserved(&self) -> u64 {
         match self.owner {
             Owner::Allocation { reserved, .. } => reserved,
-            Owner::Global { .. } | Owner::Twin { .. } => 0,
+            Owner::Global { .. } | Owner::Twin { .. } | Owner::Mapping { .. } => 0,
         }
     }
 }
@@ -78,7 +85,8 @@ impl Ranges {
         self.by_address.insert(range.address, range);
     }
 
-    /// Whether all of `len` bytes from `address` lie in one range.
+    /// Whether all of `len` bytes from `address` lie in one range, or in mappings one behind the
+    /// other, each of which some device reaches.
     ///
     /// # Errors
     /// `INVALID_VALUE`, which the driver gives for an address that is none of its own.
@@ -87,10 +95,66 @@ impl Ranges {
             return Ok(());
         }
         let end = address.checked_add(len).ok_or(CuError::INVALID_VALUE)?;
-        let before = self.by_address.range(..=address).next_back();
-        match before {
-            Some((_, range)) if end <= range.address.saturating_add(range.len) => Ok(()),
-            _ => Err(CuError::INVALID_VALUE),
+        let mut reached = address;
+        while let Some(range) = self.find(reached) {
+            let is_mapping = match range.owner {
+                Owner::Mapping { devices: 0, .. } => break,
+                Owner::Mapping { .. } => true,
+                _ => false,
+            };
+            reached = range.address.saturating_add(range.len);
+            if end <= reached {
+                return Ok(());
+            }
+            if !is_mapping {
+                break;
+            }
+        }
+        Err(CuError::INVALID_VALUE)
+    }
+
+    /// The range that an address lies in.
+    pub fn find(&self, address: u64) -> Option<&Range> {
+        let (_, range) = self.by_address.range(..=address).next_back()?;
+        (address - range.address < range.len).then_some(range)
+    }
+
+    /// The mappings that a range is made of.
+    ///
+    /// # Errors
+    /// `INVALID_VALUE` unless it is made of whole ones.
+    pub fn mappings(&self, address: u64, len: u64) -> Result<Vec<Range>, CuError> {
+        const BAD: CuError = CuError::INVALID_VALUE;
+        let end = address.checked_add(len).filter(|&end| end > address);
+        let (end, mut reached, mut found) = (end.ok_or(BAD)?, address, Vec::new());
+        while reached < end {
+            let range = self.by_address.get(&reached).ok_or(BAD)?;
+            if !matches!(range.owner, Owner::Mapping { .. }) {
+                return Err(BAD);
+            }
+            reached = range.address.saturating_add(range.len);
+            found.push(*range);
+        }
+        if reached == end { Ok(found) } else { Err(BAD) }
+    }
+
+    /// Takes a mapping out.
+    pub fn remove_mapping(&mut self, address: u64) {
+        self.by_address.remove(&address);
+    }
+
+    /// A device reaches, or reaches no more, the mappings in a range.
+    pub fn set_access(&mut self, address: u64, len: u64, device: u16, is_on: bool) {
+        let end = address.saturating_add(len);
+        for (_, range) in self.by_address.range_mut(address..end) {
+            if let Owner::Mapping { devices, .. } = &mut range.owner {
+                let bit = 1_u64.checked_shl(u32::from(device)).unwrap_or(0);
+                *devices = if is_on {
+                    *devices | bit
+                } else {
+                    *devices & !bit
+                };
+            }
         }
     }
 
@@ -127,6 +191,7 @@ impl Ranges {
         self.remove_where(|range| match range.owner {
             Owner::Allocation { context, .. } | Owner::Twin { context } => context == owner,
             Owner::Global { parent, context } => parent == owner || context == owner,
+            Owner::Mapping { .. } => false,
         })
     }
 
@@ -212,6 +277,39 @@ mod tests {
         );
         assert_eq!(ranges.remove_owned(parent).len(), 1);
         assert!(ranges.check(0x5000, 4).is_err());
+    }
+
+    #[test]
+    fn mappings_one_behind_the_other_are_reached_as_one() {
+        let mut ranges = ranges();
+        for address in [0x8000, 0x8100] {
+            let (memory, devices) = (address, 0);
+            ranges.insert(Range {
+                address,
+                len: 0x100,
+                owner: Owner::Mapping { memory, devices },
+            });
+        }
+        let bad = Err(CuError::INVALID_VALUE);
+        assert_eq!(ranges.check(0x8000, 1), bad, "nobody reaches it");
+        ranges.set_access(0x8000, 0x200, 1, true);
+        assert_eq!(ranges.check(0x8080, 0x180), Ok(()));
+        assert_eq!(ranges.check(0x8080, 0x181), bad);
+        assert_eq!(
+            ranges.mappings(0x8000, 0x200).map(|found| found.len()),
+            Ok(2)
+        );
+        for (address, len) in [
+            (0x8000, 0x180),
+            (0x8080, 0x80),
+            (0x1000, 0x100),
+            (0x8000, 0),
+        ] {
+            assert!(ranges.mappings(address, len).is_err(), "{address:#x}");
+        }
+        ranges.remove_mapping(0x8000);
+        assert_eq!(ranges.check(0x8080, 0x180), bad);
+        assert_eq!(ranges.check(0x8100, 0x100), Ok(()));
     }
 
     proptest! {
