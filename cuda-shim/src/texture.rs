@@ -1,4 +1,5 @@
-//! What the client knows of texture and surface objects: all that they were made of, as it was given.
+//! What the client knows of texture and surface objects: all that they were made of, as it was
+//! given.
 
 use flexdirect_wire::abi::{CudaResourceDesc, CudaResourceViewDesc, CudaTextureDesc};
 

@@ -1,4 +1,5 @@
-//! Texture and surface objects: kernels take them by value, so the application has the driver's own.
+//! Texture and surface objects: kernels take them by value, so the application has the driver's
+//! own.
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 

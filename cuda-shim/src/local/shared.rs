@@ -1,5 +1,5 @@
-//! Handles of memory for other processes and drivers: a descriptor of this host means nothing at the
-//! one where the memory is, so there are none, as the attributes of devices say.
+//! Handles of memory for other processes and drivers: a descriptor of this host means nothing at
+//! the one where the memory is, so there are none, as the attributes of devices say.
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
