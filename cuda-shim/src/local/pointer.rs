@@ -88,7 +88,7 @@ pub(crate) fn cuPointerSetAttribute(
     let is_on = InOut(value.cast_mut().cast::<u32>()).read()? != 0;
     let range = process.ranges().find(ptr.0).copied();
     let range = range
-        .filter(|range| range.is_device() && !range.is_mapped())
+        .filter(|range| matches!(range.kind, Kind::Device | Kind::Global(_) | Kind::Managed))
         .ok_or(CuError::INVALID_VALUE)?;
     if attribute.0 != SYNC_MEMOPS {
         return Err(CuError::INVALID_VALUE);
