@@ -40,7 +40,7 @@ impl Claims {
     pub(crate) fn choose(&mut self, len: u64, alignment: u64) -> Option<u64> {
         let alignment = alignment.max(COARSE);
         let room = len.checked_add(alignment)?;
-        let start = map(0, room, 0)?;
+        let start = map(0, usize::try_from(room).ok()?, 0)? as u64;
         // The kernel's choice is nobody's; all of it is kept, since nobody else may come between.
         self.add(start, start + room);
         let address = start.checked_next_multiple_of(alignment)?;
@@ -98,13 +98,15 @@ impl Claims {
 
 /// Maps a range without access, if nothing of the process is there.
 fn reserve(address: u64, len: u64) -> bool {
-    match map(address, len, libc::MAP_FIXED_NOREPLACE) {
-        Some(mapped) if mapped == address => true,
+    let (Ok(at), Ok(len)) = (usize::try_from(address), usize::try_from(len)) else {
+        return false;
+    };
+    match map(at, len, libc::MAP_FIXED_NOREPLACE) {
+        Some(mapped) if mapped == at => true,
         Some(mapped) => {
             // A kernel before 4.17 takes the address as a hint.
-            let mapped = ptr::without_provenance_mut(mapped as usize);
             // SAFETY: this mapping was made just now and nobody knows of it.
-            unsafe { libc::munmap(mapped, len as usize) };
+            unsafe { libc::munmap(ptr::without_provenance_mut(mapped), len) };
             false
         }
         None => false,
@@ -112,14 +114,13 @@ fn reserve(address: u64, len: u64) -> bool {
 }
 
 /// Maps a range without access: at an address, or where the kernel chooses.
-fn map(address: u64, len: u64, how: libc::c_int) -> Option<u64> {
-    let wanted = ptr::without_provenance_mut(usize::try_from(address).ok()?);
+fn map(wanted: usize, len: usize, how: libc::c_int) -> Option<usize> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | how;
-    let len = usize::try_from(len).ok()?;
+    let wanted = ptr::without_provenance_mut(wanted);
     // SAFETY: without MAP_FIXED, and with MAP_FIXED_NOREPLACE, no mapping is replaced, so no memory
     // in use changes.
     let mapped = unsafe { libc::mmap(wanted, len, libc::PROT_NONE, flags, -1, 0) };
-    (mapped != libc::MAP_FAILED).then_some(mapped.addr() as u64)
+    (mapped != libc::MAP_FAILED).then_some(mapped.addr())
 }
 
 /// Granularity of reservations: that of the driver's own pages of device memory.
@@ -190,6 +191,19 @@ mod tests {
             "no address at all"
         );
         assert_eq!(claims.claim(ADDRESS_MAX, 1), Err(Conflict));
+    }
+
+    #[test]
+    fn a_chosen_range_is_free_aligned_and_claimed() {
+        let mut claims = Claims::default();
+        let len = 3 * COARSE;
+        let address = claims.choose(len, 8 * COARSE).unwrap();
+        assert!(address.is_multiple_of(8 * COARSE));
+        assert!(is_mapped(address) && is_mapped(address + len - PAGE));
+        assert_eq!(claims.claim(address, len), Ok(()), "there already");
+        let other = claims.choose(len, 0).unwrap();
+        assert!(other + len <= address || address + len <= other);
+        assert_eq!(claims.choose(u64::MAX, 0), None);
     }
 
     #[test]
