@@ -38,6 +38,7 @@ same_everywhere! {
     host_functions
     info
     late_release
+    managed
     many_copies
     many_modules
     mapped
@@ -72,7 +73,6 @@ macro_rules! natively { ($($name:ident)*) => { $(
 natively! {
     graphs
     default_streams
-    managed
     pools
 }
 

@@ -23,7 +23,7 @@ const TABLES: &[&str] = &["wire/src/driver.rs"];
 
 /// Calls with code of their own on at least one side. Everything else is derived from the table: a
 /// change of this number is a decision, not an accident.
-const BY_HAND: usize = 220;
+const BY_HAND: usize = 233;
 
 /// Topics written by hand, and the program of `conformance/programs` that shows each.
 const TOPICS: &[(&str, &str)] = &[
@@ -37,6 +37,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("image", "driver_ptx"),
     ("launch", "matmul_tiled"),
     ("link", "found"),
+    ("managed", "managed"),
     ("memory", "errors"),
     ("memset", "streams_events"),
     ("module", "driver_ptx"),

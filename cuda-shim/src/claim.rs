@@ -53,6 +53,39 @@ impl Claims {
         before_end.is_some_and(|(_, &end)| end > address)
     }
 
+    /// Makes pages of a claimed range memory that can be read and written: zeros, unless they are
+    /// open already. Whether they are open.
+    pub(crate) fn open(&self, address: u64, len: u64) -> bool {
+        let start = address - address % PAGE;
+        let end = (address + len).next_multiple_of(PAGE);
+        let (Ok(at), Ok(len)) = (usize::try_from(start), usize::try_from(end - start)) else {
+            return false;
+        };
+        if !self.gaps(start, end).is_empty() {
+            return false;
+        }
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let start = ptr::with_exposed_provenance_mut(at);
+        // SAFETY: all of the range is claimed, so these are mappings of ours, and what becomes
+        // accessible was nobody's.
+        unsafe { libc::mprotect(start, len, access) == 0 }
+    }
+
+    /// Takes whole pages back that [`Claims::open`] has opened: what was in them is gone.
+    pub(crate) fn close(&self, start: u64, len: u64) {
+        let (Ok(at), Ok(len_mapped)) = (usize::try_from(start), usize::try_from(len)) else {
+            return;
+        };
+        if !self.gaps(start, start + len).is_empty() {
+            return;
+        }
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        let start = ptr::with_exposed_provenance_mut(at);
+        // SAFETY: all of the range is claimed, so what is replaced are mappings of ours, which the
+        // application has just freed.
+        unsafe { libc::mmap(start, len_mapped, libc::PROT_NONE, flags, -1, 0) };
+    }
+
     fn fill(&mut self, (start, end): (u64, u64)) -> Result<(), Conflict> {
         for (gap_start, gap_end) in self.gaps(start, end) {
             if !reserve(gap_start, gap_end - gap_start) {
@@ -204,6 +237,27 @@ mod tests {
         let other = claims.choose(len, 0).unwrap();
         assert!(other + len <= address || address + len <= other);
         assert_eq!(claims.choose(u64::MAX, 0), None);
+    }
+
+    #[test]
+    fn a_range_is_opened_and_closed_page_by_page() {
+        let base = free_range(32 << 20);
+        let mut claims = Claims::default();
+        claims.claim(base, 3 * PAGE).unwrap();
+        assert!(!claims.open(base + COARSE, 8), "not claimed");
+        assert!(claims.open(base + 100, 8) && claims.open(base + PAGE, 8));
+        let at = |offset: u64| {
+            ptr::with_exposed_provenance_mut::<u8>(usize::try_from(base + offset).unwrap())
+        };
+        // SAFETY: these pages are open, and nobody else uses them.
+        unsafe { at(100).write(7) };
+        assert!(claims.open(base + 200, 8), "open already");
+        // SAFETY: as above.
+        assert_eq!(unsafe { at(100).read() }, 7, "stays as it is");
+        claims.close(base, PAGE);
+        assert!(claims.open(base, PAGE));
+        // SAFETY: as above.
+        assert_eq!(unsafe { at(100).read() }, 0, "a new page");
     }
 
     #[test]

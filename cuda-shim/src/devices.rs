@@ -29,6 +29,12 @@ impl Device {
     /// # Errors
     /// `INVALID_VALUE` for an attribute that is not known.
     pub(crate) fn attribute(&self, attribute: Attribute) -> Result<i32, CuError> {
+        let own_value = |attribute| own(&self.attributes, attribute);
+        let worker_can = own_value(Attribute::CONCURRENT_MANAGED_ACCESS) == Some(1);
+        if attribute == Attribute::MANAGED_MEMORY && !worker_can {
+            // The worker reads and writes it while kernels run.
+            return Ok(0);
+        }
         mask::value(attribute, own(&self.attributes, attribute)).ok_or(CuError::INVALID_VALUE)
     }
 }

@@ -450,7 +450,13 @@ impl Worker {
             ..Alloc::default()
         };
         let Allocated { address, len, .. } = self.allocate(&ask);
-        Global { address, len }.as_bytes().to_vec()
+        Global {
+            address,
+            len,
+            ..Global::default()
+        }
+        .as_bytes()
+        .to_vec()
     }
 
     fn handle(&mut self) -> u64 {

@@ -20,6 +20,8 @@ mod hostfn;
 mod launch;
 #[expect(unsafe_code, reason = "reads inputs behind the application's pointers")]
 mod link;
+#[expect(unsafe_code, reason = "promises that managed memory stays where it is")]
+mod managed;
 mod memory;
 mod memset;
 #[expect(
@@ -58,6 +60,7 @@ pub(crate) use function::*;
 pub(crate) use hostfn::*;
 pub(crate) use launch::*;
 pub(crate) use link::*;
+pub(crate) use managed::*;
 pub(crate) use memory::*;
 pub(crate) use memset::*;
 pub(crate) use module::*;

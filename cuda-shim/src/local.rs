@@ -30,6 +30,10 @@ pub(crate) mod window;
 pub(crate) use crate::hand::{
     cuLaunchCooperativeKernel, cuLinkAddData_v2, cuLinkAddFile_v2, cuLinkCreate_v2, cuLinkDestroy,
 };
+pub(crate) use crate::hand::{
+    cuMemAdvise, cuMemDiscardAndPrefetchBatchAsync, cuMemDiscardBatchAsync, cuMemGetLocationInfo,
+    cuMemPrefetchAsync, cuMemPrefetchBatchAsync, cuMemRangeGetAttributes,
+};
 pub(crate) use array::*;
 pub(crate) use context::*;
 pub(crate) use device::*;

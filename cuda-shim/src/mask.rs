@@ -18,7 +18,7 @@ pub(crate) fn value(attribute: Attribute, own: Option<i32>) -> Option<i32> {
 }
 
 const PAGES: &str = "the GPU host cannot read pageable memory of the client";
-const MANAGED: &str = "managed memory is absent";
+const MANAGED: &str = "managed memory changes hands at calls";
 const HOST_POINTER: &str = "memory of the client has its twin at another address";
 const MEMORY_OPS: &str = "stream memory operations are absent";
 const DIRECT: &str = "a device of the client cannot reach the GPU's memory";
@@ -30,7 +30,6 @@ const NODES: &str = "NUMA nodes are those of the GPU host";
 
 /// Attribute, value told, reason.
 const MASKS: &[(Attribute, i32, &str)] = &[
-    (Attribute::MANAGED_MEMORY, 0, MANAGED),
     (Attribute::HOST_NATIVE_ATOMIC_SUPPORTED, 0, PAGES),
     (Attribute::PAGEABLE_MEMORY_ACCESS, 0, PAGES),
     (Attribute::CONCURRENT_MANAGED_ACCESS, 0, MANAGED),

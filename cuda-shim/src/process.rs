@@ -258,6 +258,9 @@ impl Process {
         let ended = self
             .ranges_mut()
             .remove_all(|range| range.context == context);
+        for range in ended.iter().filter(|range| range.is_managed()) {
+            crate::hand::close(self, range);
+        }
         for range in ended.iter().filter(|range| range.pinned().is_some()) {
             crate::local::give_back_pinned(self, range);
         }

@@ -18,10 +18,12 @@ pub(crate) enum Kind {
     Pinned(Pinned),
     /// The device address of pinned host memory, which begins here, where that has another one.
     Alias(u64),
-    /// Memory that host and devices use at one address.
+    /// Memory that host and devices use at one address, to be freed by that.
     Managed,
     /// Physical memory that was mapped, and the devices that reach it, a bit each.
     Mapped(u64),
+    /// Such a variable of a module or library.
+    ManagedGlobal(u64),
 }
 
 /// What is known of pinned memory.
@@ -65,11 +67,16 @@ impl Range {
         }
     }
 
+    /// Whether it is managed memory.
+    pub(crate) fn is_managed(&self) -> bool {
+        matches!(self.kind, Kind::Managed | Kind::ManagedGlobal(_))
+    }
+
     /// Whether host and device use it both.
     pub(crate) fn is_shared(&self) -> bool {
         match self.kind {
             Kind::Pinned(pinned) => pinned.device != 0,
-            Kind::Alias(_) | Kind::Managed => true,
+            Kind::Alias(_) | Kind::Managed | Kind::ManagedGlobal(_) => true,
             Kind::Device | Kind::Global(_) | Kind::Mapped(_) => false,
         }
     }

@@ -25,6 +25,8 @@ mod image;
 mod launch;
 #[expect(unsafe_code, reason = "calls the driver with pointers to inputs")]
 mod link;
+#[expect(unsafe_code, reason = "calls the driver, and writes managed memory")]
+mod managed;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod memory;
 #[expect(unsafe_code, reason = "calls the driver with pointers to images")]
@@ -54,6 +56,7 @@ pub(crate) use hostfn::*;
 pub(crate) use image::image_piece;
 pub(crate) use launch::*;
 pub(crate) use link::*;
+pub(crate) use managed::*;
 pub(crate) use memory::*;
 pub(crate) use module::*;
 pub(crate) use pool::*;

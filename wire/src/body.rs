@@ -41,7 +41,7 @@ bodies! {
         width: u64,
         /// Rows; 0 for `cuMemAlloc`.
         height: u64,
-        /// Element size in bytes, for the pitch.
+        /// Element size in bytes, for the pitch; or the flags of managed memory.
         element: u64,
         /// A block that collided with client memory: kept as a decoy until the session ends, so
         /// that the driver gives another address; 0 for none.
@@ -322,11 +322,45 @@ bodies! {
     }
 
     /// Reply to the look-up of a global.
-    Global = 16 {
+    Global = 24 {
         /// Address.
         address: u64,
         /// Bytes.
         len: u64,
+        /// Whether it is managed memory, which has a twin from now on.
+        managed: u32,
+        /// Reserved, zero.
+        reserved: u32,
+    }
+
+    /// Advice on managed memory, or a prefetch of it.
+    ManagedHint = 40 {
+        /// First address.
+        address: u64,
+        /// Bytes.
+        len: u64,
+        /// Stream of a prefetch.
+        stream: u64,
+        /// The advice, or flags of a prefetch.
+        value: u32,
+        /// `CUmemLocationType`.
+        kind: u32,
+        /// Device of the lease or NUMA node, by kind.
+        id: i32,
+        /// Reserved, zero.
+        reserved: u32,
+    }
+
+    /// Asks what was said of managed memory; answered by the words, a number each.
+    ManagedAsk = 24 {
+        /// First address.
+        address: u64,
+        /// Bytes.
+        len: u64,
+        /// `CUmem_range_attribute`.
+        attribute: u32,
+        /// Words of the value.
+        words: u32,
     }
 
     /// Makes a twin of client memory: pinned memory of the worker whose device address is

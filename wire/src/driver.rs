@@ -283,9 +283,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, library: CuLibrary, name: InStr,
     ) since 12000, by hand;
     /// Address and size of a managed variable.
-    0x0288 soft never fn cuLibraryGetManaged(
+    0x0288 awaited maybe fn cuLibraryGetManaged(
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, library: CuLibrary, name: InStr,
-    ) since 12000;
+    ) since 12000, by hand;
     /// A function that host and device call alike.
     0x0290 soft never fn cuLibraryGetUnifiedFunction(
         fptr: Out<*mut c_void>, library: CuLibrary, symbol: InStr,
@@ -350,9 +350,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// Flags of pinned host memory.
     0x0310 local never fn cuMemHostGetFlags(flags: Out<u32>, p: *mut c_void) since 2030, by hand;
     /// Allocates memory that host and devices use.
-    0x0318 soft never fn cuMemAllocManaged(
+    0x0318 awaited maybe fn cuMemAllocManaged(
         dptr: Out<CuDevicePtr>, bytesize: usize, flags: u32,
-    ) since 6000;
+    ) since 6000, by hand;
     0x0320 absent never fn cuDeviceRegisterAsyncNotification(
         device: CuDevice, callback_func: CuAsyncCallback, user_data: *mut c_void,
         callback: *mut CuAsyncCallbackHandle,
@@ -822,44 +822,44 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         data: *mut c_void, attribute: CuPointerAttribute, ptr: CuDevicePtr,
     ) since 4000, by hand;
     /// Says where managed memory is used next.
-    0x06f0 soft never fn cuMemPrefetchAsync_v2(
+    0x06f0 awaited never fn cuMemPrefetchAsync_v2(
         dev_ptr: CuDevicePtr, count: usize, location: CuMemLocation, flags: u32, stream: CuStream,
-    ) since 12020 twin cuMemPrefetchAsync_v2_ptsz 12020;
+    ) since 12020 twin cuMemPrefetchAsync_v2_ptsz 12020, by hand;
     /// Says how managed memory is used.
-    0x06f8 soft never fn cuMemAdvise_v2(
+    0x06f8 awaited maybe fn cuMemAdvise_v2(
         dev_ptr: CuDevicePtr, count: usize, advice: CuMemAdvise, location: CuMemLocation,
-    ) since 12020;
+    ) since 12020, by hand;
     /// Says where much managed memory is used next.
-    0x0700 soft never fn cuMemPrefetchBatchAsync(
+    0x0700 local never fn cuMemPrefetchBatchAsync(
         dptrs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
         prefetch_locs: *mut CuMemLocation, prefetch_loc_idxs: *mut usize,
         num_prefetch_locs: usize, flags: u64, stream: CuStream,
-    ) since 13000 twin cuMemPrefetchBatchAsync_ptsz 13000;
+    ) since 13000 twin cuMemPrefetchBatchAsync_ptsz 13000, by hand;
     /// Says that the contents of managed memory do not matter.
-    0x0708 soft never fn cuMemDiscardBatchAsync(
+    0x0708 local never fn cuMemDiscardBatchAsync(
         dptrs: *mut CuDevicePtr, sizes: *mut usize, count: usize, flags: u64, stream: CuStream,
-    ) since 13000 twin cuMemDiscardBatchAsync_ptsz 13000;
+    ) since 13000 twin cuMemDiscardBatchAsync_ptsz 13000, by hand;
     /// Discards and prefetches managed memory.
-    0x0710 soft never fn cuMemDiscardAndPrefetchBatchAsync(
+    0x0710 local never fn cuMemDiscardAndPrefetchBatchAsync(
         dptrs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
         prefetch_locs: *mut CuMemLocation, prefetch_loc_idxs: *mut usize,
         num_prefetch_locs: usize, flags: u64, stream: CuStream,
-    ) since 13000 twin cuMemDiscardAndPrefetchBatchAsync_ptsz 13000;
+    ) since 13000 twin cuMemDiscardAndPrefetchBatchAsync_ptsz 13000, by hand;
     /// Where managed memory lies.
-    0x0718 soft never fn cuMemGetLocationInfo(
+    0x0718 local never fn cuMemGetLocationInfo(
         ptr: CuDevicePtr, size: usize, summary_granularity: usize, sampling_granularity: usize,
         location_out: *mut CuMemLocation,
-    ) since 13040;
+    ) since 13040, by hand;
     /// What was said of managed memory.
-    0x0720 soft never fn cuMemRangeGetAttribute(
+    0x0720 awaited never fn cuMemRangeGetAttribute(
         data: *mut c_void, data_size: usize, attribute: CuMemRangeAttribute, dev_ptr: CuDevicePtr,
         count: usize,
-    ) since 8000;
+    ) since 8000, by hand;
     /// What was said of managed memory, several at once.
-    0x0728 soft never fn cuMemRangeGetAttributes(
+    0x0728 local never fn cuMemRangeGetAttributes(
         data: *mut *mut c_void, data_sizes: *mut usize, attributes: *mut CuMemRangeAttribute,
         num_attributes: usize, dev_ptr: CuDevicePtr, count: usize,
-    ) since 8000;
+    ) since 8000, by hand;
     /// Marks an allocation.
     0x0730 local never fn cuPointerSetAttribute(
         value: *const c_void, attribute: CuPointerAttribute, ptr: CuDevicePtr,
@@ -951,9 +951,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         num_dependencies: usize, flags: u32,
     ) since 12030 twin cuStreamUpdateCaptureDependencies_v2_ptsz 12030;
     /// Attaches managed memory to a stream.
-    0x07e0 soft never fn cuStreamAttachMemAsync(
+    0x07e0 awaited never fn cuStreamAttachMemAsync(
         stream: CuStream, dptr: CuDevicePtr, length: usize, flags: u32,
-    ) since 6000 twin cuStreamAttachMemAsync_ptsz 7000;
+    ) since 6000 twin cuStreamAttachMemAsync_ptsz 7000, client by hand;
     /// Whether a stream's work is done.
     0x07e8 awaited never fn cuStreamQuery(
         stream: CuStream,
@@ -1976,13 +1976,13 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         stream: CuStream, count: u32, param_array: *mut CuStreamBatchMemOpParams, flags: u32,
     ) since 8000 twin cuStreamBatchMemOp_ptsz 8000;
     /// Says where managed memory is used next.
-    0x1180 soft never fn cuMemPrefetchAsync(
+    0x1180 local never fn cuMemPrefetchAsync(
         dev_ptr: CuDevicePtr, count: usize, dst_device: CuDevice, stream: CuStream,
-    ) since 8000 twin cuMemPrefetchAsync_ptsz 8000;
+    ) since 8000 twin cuMemPrefetchAsync_ptsz 8000, by hand;
     /// Says how managed memory is used.
-    0x1188 soft never fn cuMemAdvise(
+    0x1188 local never fn cuMemAdvise(
         dev_ptr: CuDevicePtr, count: usize, advice: CuMemAdvise, device: CuDevice,
-    ) since 8000;
+    ) since 8000, by hand;
     0x1190 absent never fn cuStreamBeginCapture(
         stream: CuStream,
     ) since 10000 twin cuStreamBeginCapture_ptsz 10000;

@@ -52,7 +52,7 @@ pub(crate) fn cuMemAllocPitch_v2(
 
 /// Asks until the driver gives an address that the client does not use itself: a block that
 /// collides goes back as a decoy, so that it is not given again.
-fn allocate(here: &Here, op: Op, mut ask: Alloc) -> Result<Allocated, CuError> {
+pub(super) fn allocate(here: &Here, op: Op, mut ask: Alloc) -> Result<Allocated, CuError> {
     for _ in 0..CLAIM_TRIES_MAX {
         let reply = here.call(op, |record| {
             record.put(&ask);
@@ -104,9 +104,12 @@ pub(crate) fn cuMemFree_v2(dptr: CuDevicePtr) -> CuResult {
     }
     let freed = process
         .ranges_mut()
-        .remove(dptr.0, |kind| kind == Kind::Device);
+        .remove(dptr.0, |kind| matches!(kind, Kind::Device | Kind::Managed));
     let range = freed.ok_or(CuError::INVALID_VALUE)?;
     process.synchronous().remove(&range.id);
+    if range.is_managed() {
+        super::close(process, &range);
+    }
     // Memory of a pool has no context.
     let context = match range.context {
         0 => here.context.handle,

@@ -219,9 +219,13 @@ fn unload(op: Op, handle: u64, fits: impl Fn(&Module) -> bool) -> CuResult {
     process
         .functions
         .remove_all(|_, function| ends.contains(&function.owner));
-    process
-        .ranges_mut()
-        .remove_all(|range| matches!(range.kind, Kind::Global(owner) if ends.contains(&owner)));
+    let ended = process.ranges_mut().remove_all(|range| match range.kind {
+        Kind::Global(owner) | Kind::ManagedGlobal(owner) => ends.contains(&owner),
+        _ => false,
+    });
+    for range in ended.iter().filter(|range| range.is_managed()) {
+        super::close(process, range);
+    }
     let context = if module.context == 0 {
         anywhere(op).context
     } else {
@@ -298,7 +302,11 @@ pub(crate) fn cuLibraryGetGlobal(
 }
 
 /// Both are optional.
-fn write_global(dptr: Out<CuDevicePtr>, bytes: Out<usize>, (address, len): (u64, u64)) -> CuResult {
+pub(super) fn write_global(
+    dptr: Out<CuDevicePtr>,
+    bytes: Out<usize>,
+    (address, len): (u64, u64),
+) -> CuResult {
     if !dptr.is_null() {
         dptr.write(CuDevicePtr(address))?;
     }
@@ -308,13 +316,19 @@ fn write_global(dptr: Out<CuDevicePtr>, bytes: Out<usize>, (address, len): (u64,
     Ok(())
 }
 
-fn global(
+pub(super) fn global(
     process: &Process,
     issue: Issue,
     (handle, module): (u64, &Module),
     name: &CStr,
 ) -> Result<(u64, u64), CuError> {
-    let key = (issue.context, CString::from(name));
+    // A managed variable of a library is the same one in every context.
+    let context = if issue.op == op::cuLibraryGetManaged {
+        0
+    } else {
+        issue.context
+    };
+    let key = (context, CString::from(name));
     if let Some(&known) = lock(&module.globals).get(&key) {
         return Ok(known);
     }
@@ -339,14 +353,33 @@ fn global(
         .devices
         .iter()
         .position(|device| device.lane == issue.lane);
-    process.ranges_mut().insert(Range {
+    let is_managed = found.managed != 0;
+    let range = Range {
         start: found.address,
         len: found.len,
-        kind: Kind::Global(handle),
-        context: issue.context,
+        kind: if is_managed {
+            Kind::ManagedGlobal(handle)
+        } else {
+            Kind::Global(handle)
+        },
+        context: if is_managed { module.context } else { context },
         ordinal: ordinal.unwrap_or(0),
         id: 0,
-    });
+    };
+    let is_known = process
+        .ranges()
+        .find(found.address)
+        .is_some_and(Range::is_managed);
+    if !is_known {
+        process.ranges_mut().insert(range);
+    }
+    if is_managed && !is_known {
+        super::open(process, &range)?;
+        // What it was initialised with.
+        process
+            .session
+            .fetch_twin(issue.lane, found.address, found.len)?;
+    }
     lock(&module.globals).insert(key, (found.address, found.len));
     Ok((found.address, found.len))
 }

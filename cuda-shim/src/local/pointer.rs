@@ -88,7 +88,7 @@ pub(crate) fn cuPointerSetAttribute(
     let is_on = InOut(value.cast_mut().cast::<u32>()).read()? != 0;
     let range = process.ranges().find(ptr.0).copied();
     let range = range
-        .filter(|range| matches!(range.kind, Kind::Device | Kind::Global(_) | Kind::Managed))
+        .filter(|range| matches!(range.kind, Kind::Device | Kind::Global(_)) || range.is_managed())
         .ok_or(CuError::INVALID_VALUE)?;
     if attribute.0 != SYNC_MEMOPS {
         return Err(CuError::INVALID_VALUE);
@@ -119,7 +119,7 @@ fn known(
 /// The attribute of an address in a range; nothing where a range of this kind has no such value.
 fn value(attribute: u32, range: &Range, address: u64) -> Result<Option<Value>, CuError> {
     let offset = address - range.start;
-    let is_managed = range.kind == Kind::Managed;
+    let is_managed = range.is_managed();
     let is_device = range.is_device() && range.alias().is_none();
     let ordinal = u32::try_from(range.ordinal).expect("at most DEVICES_MAX");
     Ok(Some(match attribute {

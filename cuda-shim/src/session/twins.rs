@@ -151,7 +151,7 @@ impl Session {
                 state.at_work.remove(&issue.context);
             }
         }
-        self.fetch(&mut state, issue.lane)
+        self.fetch(&mut state, issue.lane, (1, u64::MAX))
     }
 
     fn write_twins(&self, lane: u16, is_launch: bool) -> CuResult {
@@ -191,10 +191,19 @@ impl Session {
         Ok(())
     }
 
-    fn fetch(&self, state: &mut State, lane: u16) -> CuResult {
-        let mut from = 1;
+    /// Fetches what one twin holds that is not known here.
+    ///
+    /// # Errors
+    /// The code of a dead session.
+    pub(crate) fn fetch_twin(&self, lane: u16, address: u64, len: u64) -> CuResult {
+        let mut state = self.twins.lock();
+        self.fetch(&mut state, lane, (address, address.saturating_add(len)))
+    }
+
+    fn fetch(&self, state: &mut State, lane: u16, (from, to): (u64, u64)) -> CuResult {
+        let mut from = from;
         while from != 0 {
-            let ask = TwinFetch { from, to: u64::MAX };
+            let ask = TwinFetch { from, to };
             let reply = self.call(issue(session::TWIN_FETCH, lane), ask.as_bytes())?;
             from = merge(state, &mut reply.made()?, from).map_err(|error| self.broken(&error))?;
         }

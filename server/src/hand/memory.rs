@@ -19,9 +19,9 @@ pub(crate) fn cuMemAllocPitch_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
 }
 
 /// Makes an allocation in a context that is current, within the share.
-type Take = fn(&Session, Current, &Alloc) -> Result<Allocated, CuError>;
+pub(super) type Take = fn(&Session, Current, &Alloc) -> Result<Allocated, CuError>;
 
-fn allocate(call: &mut Call<'_>, take: Take) -> Result<Step, Stop> {
+pub(super) fn allocate(call: &mut Call<'_>, take: Take) -> Result<Step, Stop> {
     let alloc: Alloc = call.body.get()?;
     let context = call.context()?;
     let job = move |desk: &mut Desk<'_>| {
@@ -134,7 +134,7 @@ pub(super) fn reserve(session: &Session, context: Current, len: u64) -> CuResult
         })
 }
 
-fn enter(session: &Session, context: Current, address: u64, len: u64) {
+pub(super) fn enter(session: &Session, context: Current, address: u64, len: u64) {
     let owner = Owner::Allocation {
         context: context.name,
         device: context.device,
@@ -152,6 +152,7 @@ fn enter(session: &Session, context: Current, address: u64, len: u64) {
 pub(super) fn keep_decoy(session: &Session, address: u64) -> CuResult {
     let mut tables = session.tables();
     let range = tables.ranges.remove_allocation(address)?;
+    session.twins.forget(address);
     tables.decoys.push(range);
     Ok(())
 }
@@ -175,6 +176,7 @@ pub(crate) fn cuMemFree_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         return Err(CuError::INVALID_VALUE.into());
     };
     drop(tables);
+    session.twins.forget(address);
     let owner = if owner.is_null() {
         // Memory of a pool has no context.
         current

@@ -10,6 +10,7 @@ use flexdirect_wire::limits::RECORD_LEN_MAX;
 use flexdirect_wire::{Kind, ShadowHandle};
 
 use super::image::{Loadable, check, image, keep_layouts, kept_layout};
+use super::managed::adopt;
 use crate::dispatch::{Call, Desk, Step, Stop};
 use crate::driver::Driver;
 use crate::shadow::handles::Object;
@@ -126,7 +127,9 @@ fn unload(
             tables.layouts.remove(&owned);
         }
         tables.layouts.remove(&name);
-        tables.ranges.remove_owned(name);
+        for range in tables.ranges.remove_owned(name) {
+            desk.session.twins.forget(range.address);
+        }
         drop(tables);
         unload(&desk.session.driver, object.driver)
     })
@@ -285,9 +288,9 @@ pub(crate) fn cuLibraryGetGlobal(call: &mut Call<'_>) -> Result<Step, Stop> {
 }
 
 /// Looks a global up.
-type FindGlobal = fn(&Driver, Out<CuDevicePtr>, Out<usize>, u64, InStr) -> CuResult;
+pub(super) type FindGlobal = fn(&Driver, Out<CuDevicePtr>, Out<usize>, u64, InStr) -> CuResult;
 
-fn global(call: &mut Call<'_>, kind: Kind, find: FindGlobal) -> Result<Step, Stop> {
+pub(super) fn global(call: &mut Call<'_>, kind: Kind, find: FindGlobal) -> Result<Step, Stop> {
     let (parent, object, name) = named(call, kind)?;
     // A library's global is memory of the context that asks, and ends with it.
     let context = if object.context.is_null() {
@@ -307,13 +310,21 @@ fn global(call: &mut Call<'_>, kind: Kind, find: FindGlobal) -> Result<Step, Sto
             name,
         )?;
         let (address, len) = (address.0, len as u64);
+        // What is managed is no context's, unless its module is.
+        let is_managed = adopt(desk.session, address, len, object.context);
+        let context = if is_managed { object.context } else { context };
         let owner = Owner::Global { parent, context };
         desk.session.tables().ranges.insert(Range {
             address,
             len,
             owner,
         });
-        desk.answer().put(&Global { address, len });
+        desk.answer().put(&Global {
+            address,
+            len,
+            managed: u32::from(is_managed),
+            reserved: 0,
+        });
         Ok(())
     })
 }

@@ -170,6 +170,15 @@ impl Twins {
         Some((number, context))
     }
 
+    /// Forgets managed memory that is freed, if that begins at `address`.
+    pub(crate) fn forget(&self, address: u64) {
+        let mut state = self.lock();
+        let is_managed = |twin: &Twin| matches!(twin.memory, Memory::Managed);
+        if state.live.get(&address).is_some_and(is_managed) {
+            state.live.remove(&address);
+        }
+    }
+
     /// Gives the memory of a retired twin back, when no work uses it any more.
     pub(crate) fn finish(&self, driver: &Driver, number: u64) {
         let mut state = self.lock();
