@@ -49,7 +49,8 @@ fn edge(call: Op, act: &mut dyn FnMut() -> CuResult) -> CuResult {
     if thread::is_in_function() && !NEEDS_NO_DRIVER.contains(&call) {
         return Err(CuError::NOT_PERMITTED);
     }
-    let result = catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+    let checked = || hand::check_call(call).and_then(|()| act());
+    let result = catch_unwind(AssertUnwindSafe(checked)).unwrap_or_else(|_| {
         log::error!("{call} panicked: this is a defect of flexdirect");
         Err(CuError::UNKNOWN)
     });
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn an_absent_call_says_so() {
         assert_eq!(
-            cuGraphCreate(std::ptr::null_mut(), 0),
+            cuGraphNodeGetParams(CuGraphNode(0), std::ptr::null_mut()),
             Err(CuError::NOT_SUPPORTED)
         );
     }

@@ -71,6 +71,8 @@ pub(crate) use texture::*;
 pub(crate) use twin::{end_twin, is_all_mapped, reach};
 pub(crate) use vmm::*;
 
+pub(crate) use crate::graph::*;
+
 /// A call that is derived from its arguments. A context is sent if there is one: whether the call
 /// needs it the worker knows.
 pub(crate) fn derived(

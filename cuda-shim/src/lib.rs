@@ -26,6 +26,7 @@ mod devices;
     )
 )]
 mod export;
+mod graph;
 mod hand;
 #[expect(
     unsafe_code,

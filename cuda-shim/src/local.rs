@@ -27,6 +27,7 @@ mod texture;
 #[expect(unsafe_code, reason = "maps memory at addresses of its choice")]
 pub(crate) mod window;
 
+pub(crate) use crate::graph::*;
 pub(crate) use crate::hand::{
     cuLaunchCooperativeKernel, cuLinkAddData_v2, cuLinkAddFile_v2, cuLinkCreate_v2, cuLinkDestroy,
 };

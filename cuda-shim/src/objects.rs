@@ -131,6 +131,8 @@ pub(crate) struct Event {
     finished: AtomicU64,
     /// What its stream came after when it was recorded.
     pub(crate) after: After,
+    /// Graphs record it, of which nothing is heard here.
+    is_elsewhere: AtomicBool,
 }
 
 impl Event {
@@ -141,6 +143,7 @@ impl Event {
             recorded: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             after: After::default(),
+            is_elsewhere: AtomicBool::new(false),
         }
     }
 
@@ -153,7 +156,14 @@ impl Event {
     /// finished, as an event that was never recorded is.
     pub(crate) fn pending(&self) -> Option<u64> {
         let recorded = self.recorded.load(Ordering::Acquire);
-        (self.finished.load(Ordering::Acquire) < recorded).then_some(recorded)
+        let is_open = self.is_elsewhere.load(Ordering::Acquire)
+            || self.finished.load(Ordering::Acquire) < recorded;
+        is_open.then_some(recorded)
+    }
+
+    /// Notes that a graph may record it: the worker is always asked.
+    pub(crate) fn record_elsewhere(&self) {
+        self.is_elsewhere.store(true, Ordering::Release);
     }
 
     /// Notes that the worker has said that a recording is finished.

@@ -17,7 +17,7 @@ use crate::devices::{self, Device};
 use crate::objects::{Context, Event, Function, Module, Pool, Slots, Stream, Table};
 use crate::ranges::Ranges;
 use crate::session::{self, Connected, Issue, Reply, Session};
-use crate::{lifetime, log, texture, thread};
+use crate::{graph, lifetime, log, texture, thread};
 
 /// See the module. There is one, made by the first cuInit that succeeds; it is never destroyed.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ pub(crate) struct Process {
     pub(crate) surfaces: Table<texture::Object>,
     /// Numbers of the ranges whose copies are asked to be synchronous.
     synchronous: Mutex<BTreeSet<u64>>,
+    pub(crate) graphs: graph::State,
     ranges: RwLock<Ranges>,
     claims: Mutex<Claims>,
 }
@@ -199,6 +200,7 @@ impl Process {
             textures: Table::default(),
             surfaces: Table::default(),
             synchronous: Mutex::default(),
+            graphs: graph::State::default(),
             ranges: RwLock::default(),
             claims: Mutex::default(),
         }
@@ -242,6 +244,7 @@ impl Process {
     pub(crate) fn forget(&self, context: u64) {
         self.session.forget_context(context);
         self.streams.remove_all(|stream| stream.context == context);
+        graph::forget(self, |stream| stream.context == context);
         self.events.remove_all(|event| event.context == context);
         self.modules
             .remove_all(|_, module| module.context == context);

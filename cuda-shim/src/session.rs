@@ -22,7 +22,7 @@ mod twins;
 mod waiter;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -75,6 +75,8 @@ pub(crate) struct Session {
     dead: OnceLock<()>,
     /// This end has ended it on purpose: its death is no news.
     is_closed: AtomicBool,
+    /// Captures that have begun.
+    captures: AtomicUsize,
 }
 
 /// Which call a record is and where it belongs.
@@ -165,6 +167,7 @@ impl Session {
             succeeded: AtomicBool::new(false),
             dead: OnceLock::new(),
             is_closed: AtomicBool::new(false),
+            captures: AtomicUsize::new(0),
         });
         progress::spawn(Arc::clone(&session))?;
         Ok(session)
@@ -180,7 +183,12 @@ impl Session {
             self.check_context(issue.context)?;
         }
         self.before_work(issue)?;
-        self.submit(issue, body, None)?;
+        if self.is_capturing() {
+            // What is wrong in a capture is said by the call itself.
+            self.call(issue, body)?.check()?;
+        } else {
+            self.submit(issue, body, None)?;
+        }
         self.after_work(issue);
         Ok(())
     }
@@ -290,6 +298,16 @@ impl Session {
         self.landings().is_pending(address, len) || self.hostfns.is_source(address, len)
     }
 
+    /// Whether a stream may be captured: then every call is awaited.
+    pub(crate) fn is_capturing(&self) -> bool {
+        self.captures.load(Ordering::Acquire) > 0
+    }
+
+    /// How many captures have begun.
+    pub(crate) fn set_captures(&self, count: usize) {
+        self.captures.store(count, Ordering::Release);
+    }
+
     /// The code that every call returns once the session is dead.
     pub(crate) fn code(&self) -> CuError {
         if self.succeeded.load(Ordering::Relaxed) {
@@ -387,12 +405,13 @@ impl Session {
 
 /// Posted records that go out whatever has become of their context: the worker has to let go of
 /// what they name, or an awaited call that follows them tells.
-const GIVES_BACK: [Op; 6] = [
+const GIVES_BACK: [Op; 7] = [
     op::cuMemcpyHtoD_v2,
     op::cuMemcpyHtoDAsync_v2,
     op::cuMemcpy3DAsync_v2,
     op::cuStreamDestroy_v2,
     op::cuEventDestroy_v2,
+    body::session::GRAPH_BYTES,
     body::session::IMAGE_PIECE,
 ];
 

@@ -83,6 +83,11 @@ pub(crate) fn is_per_thread(stream: CuStream) -> bool {
     }
 }
 
+/// The capture mode.
+pub(crate) fn capture_mode() -> u32 {
+    CAPTURE_MODE.get()
+}
+
 /// Sets the capture mode and returns the old one.
 pub(crate) fn exchange_capture_mode(mode: u32) -> u32 {
     CAPTURE_MODE.replace(mode)

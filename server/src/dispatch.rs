@@ -82,6 +82,8 @@ pub(crate) fn handler(op: Op) -> Option<Handler> {
         session::TWIN_DROP => return Some(crate::hand::twin_drop),
         session::TWIN_WRITE => return Some(crate::hand::twin_write),
         session::TWIN_FETCH => return Some(crate::hand::twin_fetch),
+        session::CAPTURED_COPY => return Some(crate::hand::captured_copy),
+        session::GRAPH_BYTES => return Some(crate::hand::graph_bytes),
         _ => {}
     }
     if op == session::HOST_FUNCTION_END {

@@ -4,6 +4,8 @@
 //! path and never a link-time dependency. Opening our own client library by mistake would make a
 //! worker its own client; it carries a marker symbol and is refused.
 
+pub(crate) mod graph_nodes;
+pub(crate) mod graphs;
 pub(crate) mod steps;
 
 use std::ffi::{CString, c_char, c_void};

@@ -6,6 +6,7 @@
 
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod array;
+mod capture;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod context;
 #[expect(
@@ -17,6 +18,11 @@ mod copy;
 mod event;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod function;
+mod graph;
+mod graph_exec;
+mod graph_launch;
+mod graph_node;
+mod graph_use;
 mod guard;
 #[expect(unsafe_code, reason = "gives the driver functions to call")]
 mod hostfn;
@@ -47,10 +53,15 @@ mod twin;
 mod vmm;
 
 pub(crate) use array::*;
+pub(crate) use capture::*;
 pub(crate) use context::*;
 pub(crate) use copy::*;
 pub(crate) use event::*;
 pub(crate) use function::*;
+pub(crate) use graph::*;
+pub(crate) use graph_exec::*;
+pub(crate) use graph_launch::*;
+pub(crate) use graph_node::*;
 pub(crate) use guard::guard;
 pub(crate) use hostfn::*;
 pub(crate) use image::image_piece;

@@ -256,6 +256,10 @@ impl Session {
                 self.hostfns.take_source(number);
                 self.landings.give(place);
             }
+            What::Mirrors(held) => {
+                self.tables().graphs.let_go(held);
+                self.sweep_mirrors();
+            }
             What::Memory(range) => {
                 if let Err(error) = self.driver.free(range.address) {
                     tracing::debug!("free of {:#x}: {error:?}", range.address);
@@ -270,6 +274,14 @@ impl Session {
                     self.quota.release(device, range.reserved());
                 }
             }
+        }
+    }
+
+    /// Gives back mirrors that no graph uses any more.
+    pub(crate) fn sweep_mirrors(&self) {
+        let unused = self.tables().graphs.mirrors.sweep();
+        for mirror in unused {
+            mirror.unpin(&self.driver);
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod arrays;
 pub(crate) mod contexts;
+pub(crate) mod graphs;
 pub mod handles;
 #[expect(
     unsafe_code,
@@ -16,6 +17,11 @@ pub(crate) mod landings;
     reason = "maps host memory that links write to and drivers read from"
 )]
 pub(crate) mod mapping;
+#[expect(
+    unsafe_code,
+    reason = "has streams move bytes between memory of this process"
+)]
+pub(crate) mod mirrors;
 pub mod ranges;
 pub(crate) mod retire;
 #[expect(

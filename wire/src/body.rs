@@ -28,6 +28,10 @@ macro_rules! bodies { ($(
     const _: () = assert!(size_of::<$name>() == $size);
 )* } }
 
+mod graph;
+
+pub use graph::*;
+
 bodies! {
     /// A handle, or another number, alone.
     One = 8 {
@@ -488,4 +492,8 @@ pub mod session {
     pub const TWIN_WRITE: Op = Op(0xf012);
     /// What the device has changed in twins ([`super::TwinFetch`]); awaited.
     pub const TWIN_FETCH: Op = Op(0xf013);
+    /// A copy of client memory in a captured stream ([`super::CapturedCopy`]); awaited.
+    pub const CAPTURED_COPY: Op = Op(0xf020);
+    /// What the source of a copy in a graph holds ([`super::GraphBytes`]), before its launch.
+    pub const GRAPH_BYTES: Op = Op(0xf021);
 }

@@ -914,42 +914,42 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         stream: CuStream, callback: CuStreamCallback, user_data: *mut c_void, flags: u32,
     ) since 5000 twin cuStreamAddCallback_ptsz 7000, by hand;
     /// Begins a capture of a stream.
-    0x07a0 soft never fn cuStreamBeginCapture_v2(
+    0x07a0 awaited never fn cuStreamBeginCapture_v2(
         stream: CuStream, mode: CuStreamCaptureMode,
-    ) since 10010 twin cuStreamBeginCapture_v2_ptsz 10010;
+    ) since 10010 twin cuStreamBeginCapture_v2_ptsz 10010, by hand;
     0x07a8 absent never fn cuStreamBeginRecaptureToGraph(
         stream: CuStream, mode: CuStreamCaptureMode, graph: CuGraph,
         callback_func: CuGraphRecaptureCallback, user_data: *mut c_void,
     ) since 13030 twin cuStreamBeginRecaptureToGraph_ptsz 13030;
     /// Begins a capture of a stream into a graph that is there.
-    0x07b0 soft never fn cuStreamBeginCaptureToGraph(
+    0x07b0 local never fn cuStreamBeginCaptureToGraph(
         stream: CuStream, graph: CuGraph, dependencies: *const CuGraphNode,
         dependency_data: *const CuGraphEdgeData, num_dependencies: usize,
         mode: CuStreamCaptureMode,
-    ) since 12030 twin cuStreamBeginCaptureToGraph_ptsz 12030;
+    ) since 12030 twin cuStreamBeginCaptureToGraph_ptsz 12030, by hand;
     /// Capture mode of the calling thread.
     0x07b8 local never fn cuThreadExchangeStreamCaptureMode(
         mode: InOut<CuStreamCaptureMode>,
     ) since 10010, by hand;
     /// Ends a capture: its graph.
-    0x07c0 soft never fn cuStreamEndCapture(
+    0x07c0 awaited never fn cuStreamEndCapture(
         stream: CuStream, graph: *mut CuGraph,
-    ) since 10000 twin cuStreamEndCapture_ptsz 10000;
-    /// Whether a stream is being captured: never, while capture is absent.
-    0x07c8 local never fn cuStreamIsCapturing(
+    ) since 10000 twin cuStreamEndCapture_ptsz 10000, by hand;
+    /// Whether a stream is being captured.
+    0x07c8 awaited never fn cuStreamIsCapturing(
         stream: CuStream, capture_status: Out<CuStreamCaptureStatus>,
     ) since 10000 twin cuStreamIsCapturing_ptsz 10000, by hand;
-    /// State of a capture: none, while capture is absent.
-    0x07d0 local never fn cuStreamGetCaptureInfo_v3(
+    /// State of a capture.
+    0x07d0 awaited never fn cuStreamGetCaptureInfo_v3(
         stream: CuStream, capture_status_out: Out<CuStreamCaptureStatus>, id_out: OptOut<u64>,
         graph_out: *mut CuGraph, dependencies_out: *mut *const CuGraphNode,
         edge_data_out: *mut *const CuGraphEdgeData, num_dependencies_out: *mut usize,
     ) since 12030 twin cuStreamGetCaptureInfo_v3_ptsz 12030, by hand;
     /// Changes what the next node of a captured stream comes after.
-    0x07d8 soft never fn cuStreamUpdateCaptureDependencies_v2(
+    0x07d8 awaited never fn cuStreamUpdateCaptureDependencies_v2(
         stream: CuStream, dependencies: *mut CuGraphNode, dependency_data: *const CuGraphEdgeData,
         num_dependencies: usize, flags: u32,
-    ) since 12030 twin cuStreamUpdateCaptureDependencies_v2_ptsz 12030;
+    ) since 12030 twin cuStreamUpdateCaptureDependencies_v2_ptsz 12030, by hand;
     /// Attaches managed memory to a stream.
     0x07e0 awaited never fn cuStreamAttachMemAsync(
         stream: CuStream, dptr: CuDevicePtr, length: usize, flags: u32,
@@ -1138,46 +1138,46 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         hfunc: CuFunction, config: CuSharedconfig,
     ) since 4020, by hand;
     /// Creates an empty graph.
-    0x0988 soft never fn cuGraphCreate(graph: *mut CuGraph, flags: u32) since 10000;
+    0x0988 awaited never fn cuGraphCreate(graph: *mut CuGraph, flags: u32) since 10000, by hand;
     /// Adds a launch to a graph.
-    0x0990 soft never fn cuGraphAddKernelNode_v2(
+    0x0990 local never fn cuGraphAddKernelNode_v2(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *const CudaKernelNodeParams,
-    ) since 12000;
+    ) since 12000, by hand;
     /// Parameters of a launch in a graph.
-    0x0998 soft never fn cuGraphKernelNodeGetParams_v2(
+    0x0998 awaited never fn cuGraphKernelNodeGetParams_v2(
         node: CuGraphNode, node_params: *mut CudaKernelNodeParams,
-    ) since 12000;
+    ) since 12000, by hand;
     /// Sets parameters of a launch in a graph.
-    0x09a0 soft never fn cuGraphKernelNodeSetParams_v2(
+    0x09a0 local never fn cuGraphKernelNodeSetParams_v2(
         node: CuGraphNode, node_params: *const CudaKernelNodeParams,
-    ) since 12000;
+    ) since 12000, by hand;
     /// Adds a copy to a graph.
-    0x09a8 soft never fn cuGraphAddMemcpyNode(
+    0x09a8 local never fn cuGraphAddMemcpyNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, copy_params: *const CudaMemcpy3d, ctx: CuContext,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Parameters of a copy in a graph.
-    0x09b0 soft never fn cuGraphMemcpyNodeGetParams(
+    0x09b0 awaited never fn cuGraphMemcpyNodeGetParams(
         node: CuGraphNode, node_params: *mut CudaMemcpy3d,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Sets parameters of a copy in a graph.
-    0x09b8 soft never fn cuGraphMemcpyNodeSetParams(
+    0x09b8 local never fn cuGraphMemcpyNodeSetParams(
         node: CuGraphNode, node_params: *const CudaMemcpy3d,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Adds a memset to a graph.
-    0x09c0 soft never fn cuGraphAddMemsetNode(
+    0x09c0 local never fn cuGraphAddMemsetNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, memset_params: *const CudaMemsetNodeParams, ctx: CuContext,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Parameters of a memset in a graph.
-    0x09c8 soft never fn cuGraphMemsetNodeGetParams(
+    0x09c8 awaited never fn cuGraphMemsetNodeGetParams(
         node: CuGraphNode, node_params: *mut CudaMemsetNodeParams,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Sets parameters of a memset in a graph.
-    0x09d0 soft never fn cuGraphMemsetNodeSetParams(
+    0x09d0 local never fn cuGraphMemsetNodeSetParams(
         node: CuGraphNode, node_params: *const CudaMemsetNodeParams,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Adds a host function to a graph.
     0x09d8 soft never fn cuGraphAddHostNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
@@ -1192,45 +1192,45 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         node: CuGraphNode, node_params: *const CudaHostNodeParams,
     ) since 10000;
     /// Adds a copy of a graph to a graph.
-    0x09f0 soft never fn cuGraphAddChildGraphNode(
+    0x09f0 local never fn cuGraphAddChildGraphNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, child_graph: CuGraph,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Graph in a node.
-    0x09f8 soft never fn cuGraphChildGraphNodeGetGraph(
+    0x09f8 local never fn cuGraphChildGraphNodeGetGraph(
         node: CuGraphNode, graph: *mut CuGraph,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Adds a node that does nothing.
-    0x0a00 soft never fn cuGraphAddEmptyNode(
+    0x0a00 local never fn cuGraphAddEmptyNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Adds a record of an event to a graph.
-    0x0a08 soft never fn cuGraphAddEventRecordNode(
+    0x0a08 local never fn cuGraphAddEventRecordNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, event: CuEvent,
-    ) since 11010;
+    ) since 11010, by hand;
     /// Event of a record in a graph.
-    0x0a10 soft never fn cuGraphEventRecordNodeGetEvent(
+    0x0a10 local never fn cuGraphEventRecordNodeGetEvent(
         node: CuGraphNode, event_out: *mut CuEvent,
-    ) since 11010;
+    ) since 11010, by hand;
     /// Sets the event of a record in a graph.
-    0x0a18 soft never fn cuGraphEventRecordNodeSetEvent(
+    0x0a18 local never fn cuGraphEventRecordNodeSetEvent(
         node: CuGraphNode, event: CuEvent,
-    ) since 11010;
+    ) since 11010, by hand;
     /// Adds a wait for an event to a graph.
-    0x0a20 soft never fn cuGraphAddEventWaitNode(
+    0x0a20 local never fn cuGraphAddEventWaitNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, event: CuEvent,
-    ) since 11010;
+    ) since 11010, by hand;
     /// Event of a wait in a graph.
-    0x0a28 soft never fn cuGraphEventWaitNodeGetEvent(
+    0x0a28 local never fn cuGraphEventWaitNodeGetEvent(
         node: CuGraphNode, event_out: *mut CuEvent,
-    ) since 11010;
+    ) since 11010, by hand;
     /// Sets the event of a wait in a graph.
-    0x0a30 soft never fn cuGraphEventWaitNodeSetEvent(
+    0x0a30 local never fn cuGraphEventWaitNodeSetEvent(
         node: CuGraphNode, event: CuEvent,
-    ) since 11010;
+    ) since 11010, by hand;
     0x0a38 absent never fn cuGraphAddExternalSemaphoresSignalNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *const CudaExtSemSignalNodeParams,
@@ -1297,110 +1297,112 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         device: CuDevice, attr: CuGraphMemAttribute, value: *mut c_void,
     ) since 11040;
     /// Copies a graph.
-    0x0ac0 soft never fn cuGraphClone(
+    0x0ac0 awaited never fn cuGraphClone(
         graph_clone: *mut CuGraph, original_graph: CuGraph,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Node of a copy that stands for one of the original.
-    0x0ac8 soft never fn cuGraphNodeFindInClone(
+    0x0ac8 local never fn cuGraphNodeFindInClone(
         node: *mut CuGraphNode, original_node: CuGraphNode, cloned_graph: CuGraph,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Kind of a node.
-    0x0ad0 soft never fn cuGraphNodeGetType(
+    0x0ad0 awaited never fn cuGraphNodeGetType(
         node: CuGraphNode, type_: *mut CuGraphNodeType,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Graph of a node.
-    0x0ad8 soft never fn cuGraphNodeGetContainingGraph(
+    0x0ad8 local never fn cuGraphNodeGetContainingGraph(
         node: CuGraphNode, graph: *mut CuGraph,
-    ) since 13010;
+    ) since 13010, by hand;
     /// Number of a node in its graph.
-    0x0ae0 soft never fn cuGraphNodeGetLocalId(node: CuGraphNode, node_id: *mut u32) since 13010;
+    0x0ae0 local never fn cuGraphNodeGetLocalId(
+        node: CuGraphNode, node_id: *mut u32,
+    ) since 13010, by hand;
     0x0ae8 absent never fn cuGraphNodeGetToolsId(
         node: CuGraphNode, tools_node_id: *mut u64,
     ) since 13010;
     /// Number of a graph.
-    0x0af0 soft never fn cuGraphGetId(graph: CuGraph, graph_id: *mut u32) since 13010;
+    0x0af0 local never fn cuGraphGetId(graph: CuGraph, graph_id: *mut u32) since 13010, by hand;
     /// Number of an executable graph.
-    0x0af8 soft never fn cuGraphExecGetId(
+    0x0af8 local never fn cuGraphExecGetId(
         graph_exec: CuGraphExec, graph_id: *mut u32,
-    ) since 13010;
+    ) since 13010, by hand;
     /// Nodes of a graph.
-    0x0b00 soft never fn cuGraphGetNodes(
+    0x0b00 awaited never fn cuGraphGetNodes(
         graph: CuGraph, nodes: *mut CuGraphNode, num_nodes: *mut usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Nodes that wait for no other.
-    0x0b08 soft never fn cuGraphGetRootNodes(
+    0x0b08 local never fn cuGraphGetRootNodes(
         graph: CuGraph, root_nodes: *mut CuGraphNode, num_root_nodes: *mut usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Edges of a graph.
-    0x0b10 soft never fn cuGraphGetEdges_v2(
+    0x0b10 local never fn cuGraphGetEdges_v2(
         graph: CuGraph, from: *mut CuGraphNode, to: *mut CuGraphNode,
         edge_data: *mut CuGraphEdgeData, num_edges: *mut usize,
-    ) since 12030;
+    ) since 12030, by hand;
     /// What a node waits for.
-    0x0b18 soft never fn cuGraphNodeGetDependencies_v2(
+    0x0b18 local never fn cuGraphNodeGetDependencies_v2(
         node: CuGraphNode, dependencies: *mut CuGraphNode, edge_data: *mut CuGraphEdgeData,
         num_dependencies: *mut usize,
-    ) since 12030;
+    ) since 12030, by hand;
     /// What waits for a node.
-    0x0b20 soft never fn cuGraphNodeGetDependentNodes_v2(
+    0x0b20 local never fn cuGraphNodeGetDependentNodes_v2(
         node: CuGraphNode, dependent_nodes: *mut CuGraphNode, edge_data: *mut CuGraphEdgeData,
         num_dependent_nodes: *mut usize,
-    ) since 12030;
+    ) since 12030, by hand;
     /// Adds edges.
-    0x0b28 soft never fn cuGraphAddDependencies_v2(
+    0x0b28 awaited never fn cuGraphAddDependencies_v2(
         graph: CuGraph, from: *const CuGraphNode, to: *const CuGraphNode,
         edge_data: *const CuGraphEdgeData, num_dependencies: usize,
-    ) since 12030;
+    ) since 12030, by hand;
     /// Removes edges.
-    0x0b30 soft never fn cuGraphRemoveDependencies_v2(
+    0x0b30 awaited never fn cuGraphRemoveDependencies_v2(
         graph: CuGraph, from: *const CuGraphNode, to: *const CuGraphNode,
         edge_data: *const CuGraphEdgeData, num_dependencies: usize,
-    ) since 12030;
+    ) since 12030, by hand;
     /// Removes a node and its edges.
-    0x0b38 soft never fn cuGraphDestroyNode(node: CuGraphNode) since 10000;
+    0x0b38 awaited never fn cuGraphDestroyNode(node: CuGraphNode) since 10000, by hand;
     /// Makes a graph executable.
-    0x0b40 soft never fn cuGraphInstantiateWithFlags(
+    0x0b40 awaited never fn cuGraphInstantiateWithFlags(
         graph_exec: *mut CuGraphExec, graph: CuGraph, flags: u64,
-    ) since 11040;
+    ) since 11040, by hand;
     /// Makes a graph executable.
-    0x0b48 soft never fn cuGraphInstantiateWithParams(
+    0x0b48 local never fn cuGraphInstantiateWithParams(
         graph_exec: *mut CuGraphExec, graph: CuGraph,
         instantiate_params: *mut CudaGraphInstantiateParams,
-    ) since 12000 twin cuGraphInstantiateWithParams_ptsz 12000;
+    ) since 12000 twin cuGraphInstantiateWithParams_ptsz 12000, by hand;
     /// Flags of an executable graph.
-    0x0b50 soft never fn cuGraphExecGetFlags(
+    0x0b50 local never fn cuGraphExecGetFlags(
         graph_exec: CuGraphExec, flags: *mut u64,
-    ) since 12000;
+    ) since 12000, by hand;
     /// Sets parameters of a launch in an executable graph.
-    0x0b58 soft never fn cuGraphExecKernelNodeSetParams_v2(
+    0x0b58 local never fn cuGraphExecKernelNodeSetParams_v2(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaKernelNodeParams,
-    ) since 12000;
+    ) since 12000, by hand;
     /// Sets parameters of a copy in an executable graph.
-    0x0b60 soft never fn cuGraphExecMemcpyNodeSetParams(
+    0x0b60 local never fn cuGraphExecMemcpyNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, copy_params: *const CudaMemcpy3d,
         ctx: CuContext,
-    ) since 10020;
+    ) since 10020, by hand;
     /// Sets parameters of a memset in an executable graph.
-    0x0b68 soft never fn cuGraphExecMemsetNodeSetParams(
+    0x0b68 local never fn cuGraphExecMemsetNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, memset_params: *const CudaMemsetNodeParams,
         ctx: CuContext,
-    ) since 10020;
+    ) since 10020, by hand;
     /// Sets parameters of a host function in an executable graph.
     0x0b70 soft never fn cuGraphExecHostNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaHostNodeParams,
     ) since 10020;
     /// Replaces the actions of a child in an executable graph.
-    0x0b78 soft never fn cuGraphExecChildGraphNodeSetParams(
+    0x0b78 local never fn cuGraphExecChildGraphNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, child_graph: CuGraph,
-    ) since 11010;
+    ) since 11010, by hand;
     /// Sets the event of a record in an executable graph.
-    0x0b80 soft never fn cuGraphExecEventRecordNodeSetEvent(
+    0x0b80 local never fn cuGraphExecEventRecordNodeSetEvent(
         graph_exec: CuGraphExec, node: CuGraphNode, event: CuEvent,
-    ) since 11010;
+    ) since 11010, by hand;
     /// Sets the event of a wait in an executable graph.
-    0x0b88 soft never fn cuGraphExecEventWaitNodeSetEvent(
+    0x0b88 local never fn cuGraphExecEventWaitNodeSetEvent(
         graph_exec: CuGraphExec, node: CuGraphNode, event: CuEvent,
-    ) since 11010;
+    ) since 11010, by hand;
     0x0b90 absent never fn cuGraphExecExternalSemaphoresSignalNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode,
         node_params: *const CudaExtSemSignalNodeParams,
@@ -1409,45 +1411,45 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaExtSemWaitNodeParams,
     ) since 11020;
     /// Leaves a node of an executable graph out, or takes it in.
-    0x0ba0 soft never fn cuGraphNodeSetEnabled(
+    0x0ba0 awaited never fn cuGraphNodeSetEnabled(
         graph_exec: CuGraphExec, node: CuGraphNode, is_enabled: u32,
-    ) since 11060;
+    ) since 11060, by hand;
     /// Whether a node of an executable graph is left out.
-    0x0ba8 soft never fn cuGraphNodeGetEnabled(
+    0x0ba8 local never fn cuGraphNodeGetEnabled(
         graph_exec: CuGraphExec, node: CuGraphNode, is_enabled: *mut u32,
-    ) since 11060;
+    ) since 11060, by hand;
     /// Brings an executable graph to the device.
-    0x0bb0 soft never fn cuGraphUpload(
+    0x0bb0 awaited never fn cuGraphUpload(
         graph_exec: CuGraphExec, stream: CuStream,
-    ) since 11010 twin cuGraphUpload_ptsz 11010;
+    ) since 11010 twin cuGraphUpload_ptsz 11010, by hand;
     /// Launches an executable graph.
-    0x0bb8 soft never fn cuGraphLaunch(
+    0x0bb8 posted never fn cuGraphLaunch(
         graph_exec: CuGraphExec, stream: CuStream,
-    ) since 10000 twin cuGraphLaunch_ptsz 10000;
+    ) since 10000 twin cuGraphLaunch_ptsz 10000, by hand;
     /// Destroys an executable graph.
-    0x0bc0 soft never fn cuGraphExecDestroy(graph_exec: CuGraphExec) since 10000;
+    0x0bc0 awaited never fn cuGraphExecDestroy(graph_exec: CuGraphExec) since 10000, by hand;
     /// Destroys a graph.
-    0x0bc8 soft never fn cuGraphDestroy(graph: CuGraph) since 10000;
+    0x0bc8 awaited never fn cuGraphDestroy(graph: CuGraph) since 10000, by hand;
     /// Takes over the actions of a graph of the same form.
-    0x0bd0 soft never fn cuGraphExecUpdate_v2(
+    0x0bd0 awaited never fn cuGraphExecUpdate_v2(
         graph_exec: CuGraphExec, graph: CuGraph, result_info: *mut CuGraphExecUpdateResultInfo,
-    ) since 12000;
+    ) since 12000, by hand;
     /// Copies attributes of a launch in a graph.
-    0x0bd8 soft never fn cuGraphKernelNodeCopyAttributes(
+    0x0bd8 awaited never fn cuGraphKernelNodeCopyAttributes(
         dst: CuGraphNode, src: CuGraphNode,
-    ) since 11000;
+    ) since 11000, by hand;
     /// Attribute of a launch in a graph.
-    0x0be0 soft never fn cuGraphKernelNodeGetAttribute(
+    0x0be0 awaited never fn cuGraphKernelNodeGetAttribute(
         node: CuGraphNode, attr: CuKernelNodeAttrID, value_out: *mut CuKernelNodeAttrValue,
-    ) since 11000;
+    ) since 11000, by hand;
     /// Sets an attribute of a launch in a graph.
-    0x0be8 soft never fn cuGraphKernelNodeSetAttribute(
+    0x0be8 awaited never fn cuGraphKernelNodeSetAttribute(
         node: CuGraphNode, attr: CuKernelNodeAttrID, value: *const CuKernelNodeAttrValue,
-    ) since 11000;
+    ) since 11000, by hand;
     /// Writes a graph as text.
-    0x0bf0 soft never fn cuGraphDebugDotPrint(
+    0x0bf0 awaited never fn cuGraphDebugDotPrint(
         graph: CuGraph, path: *const c_char, flags: u32,
-    ) since 11030;
+    ) since 11030, by hand;
     /// Creates a counted object of the application.
     0x0bf8 soft never fn cuUserObjectCreate(
         object_out: *mut CuUserObject, ptr: *mut c_void, destroy: CuHostFn, initial_refcount: u32,
@@ -1466,32 +1468,32 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         graph: CuGraph, object: CuUserObject, count: u32,
     ) since 11030;
     /// Adds a node of any kind.
-    0x0c20 soft never fn cuGraphAddNode_v2(
+    0x0c20 awaited never fn cuGraphAddNode_v2(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         dependency_data: *const CuGraphEdgeData, num_dependencies: usize,
         node_params: *mut CuGraphNodeParams,
-    ) since 12030;
+    ) since 12030, by hand;
     /// Adds a node of any kind.
-    0x0c28 soft never fn cuGraphAddNode_v3(
+    0x0c28 local never fn cuGraphAddNode_v3(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         dependency_data: *const CuGraphEdgeData, num_dependencies: usize,
         node_params: *mut CuGraphNodeParams,
-    ) since 13040;
+    ) since 13040, by hand;
     /// Sets parameters of a node of any kind.
-    0x0c30 soft never fn cuGraphNodeSetParams(
+    0x0c30 awaited never fn cuGraphNodeSetParams(
         node: CuGraphNode, node_params: *mut CuGraphNodeParams,
-    ) since 12020;
+    ) since 12020, by hand;
     /// Sets parameters of a node of any kind.
-    0x0c38 soft never fn cuGraphNodeSetParams_v2(
+    0x0c38 local never fn cuGraphNodeSetParams_v2(
         node: CuGraphNode, node_params: *mut CuGraphNodeParams,
-    ) since 13040;
+    ) since 13040, by hand;
     0x0c40 absent never fn cuGraphNodeGetParams(
         node: CuGraphNode, node_params: *mut CuGraphNodeParams,
     ) since 13020;
     /// Sets parameters of a node of any kind in an executable graph.
-    0x0c48 soft never fn cuGraphExecNodeSetParams(
+    0x0c48 local never fn cuGraphExecNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *mut CuGraphNodeParams,
-    ) since 12020;
+    ) since 12020, by hand;
     0x0c50 absent never fn cuGraphConditionalHandleCreate(
         handle_out: *mut CuGraphConditionalHandle, graph: CuGraph, ctx: CuContext,
         default_launch_value: u32, flags: u32,
@@ -1989,7 +1991,7 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     0x1198 absent never fn cuStreamGetCaptureInfo(
         stream: CuStream, capture_status_out: *mut CuStreamCaptureStatus, id_out: *mut u64,
     ) since 10010 twin cuStreamGetCaptureInfo_ptsz 10010;
-    /// State of a capture: none, while capture is absent.
+    /// State of a capture.
     0x11a0 local never fn cuStreamGetCaptureInfo_v2(
         stream: CuStream, capture_status_out: Out<CuStreamCaptureStatus>, id_out: OptOut<u64>,
         graph_out: *mut CuGraph, dependencies_out: *mut *const CuGraphNode,
@@ -2013,47 +2015,47 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         update_result_out: *mut CuGraphExecUpdateResult,
     ) since 10020;
     /// Edges of a graph.
-    0x11d0 soft never fn cuGraphGetEdges(
+    0x11d0 local never fn cuGraphGetEdges(
         graph: CuGraph, from: *mut CuGraphNode, to: *mut CuGraphNode, num_edges: *mut usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// What a node waits for.
-    0x11d8 soft never fn cuGraphNodeGetDependencies(
+    0x11d8 local never fn cuGraphNodeGetDependencies(
         node: CuGraphNode, dependencies: *mut CuGraphNode, num_dependencies: *mut usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// What waits for a node.
-    0x11e0 soft never fn cuGraphNodeGetDependentNodes(
+    0x11e0 local never fn cuGraphNodeGetDependentNodes(
         node: CuGraphNode, dependent_nodes: *mut CuGraphNode, num_dependent_nodes: *mut usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Adds edges.
-    0x11e8 soft never fn cuGraphAddDependencies(
+    0x11e8 local never fn cuGraphAddDependencies(
         graph: CuGraph, from: *const CuGraphNode, to: *const CuGraphNode, num_dependencies: usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Removes edges.
-    0x11f0 soft never fn cuGraphRemoveDependencies(
+    0x11f0 local never fn cuGraphRemoveDependencies(
         graph: CuGraph, from: *const CuGraphNode, to: *const CuGraphNode, num_dependencies: usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Adds a node of any kind.
-    0x11f8 soft never fn cuGraphAddNode(
+    0x11f8 local never fn cuGraphAddNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *mut CuGraphNodeParams,
-    ) since 12020;
+    ) since 12020, by hand;
     0x1200 absent never fn cuIpcOpenMemHandle(
         pdptr: *mut CuDevicePtr, handle: CuIpcMemHandle, flags: u32,
     ) since 4010;
     /// Makes a graph executable.
-    0x1208 soft never fn cuGraphInstantiate(
+    0x1208 local never fn cuGraphInstantiate(
         graph_exec: *mut CuGraphExec, graph: CuGraph, error_node: *mut CuGraphNode,
         log_buffer: *mut c_char, buffer_size: usize,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Makes a graph executable.
-    0x1210 soft never fn cuGraphInstantiate_v2(
+    0x1210 local never fn cuGraphInstantiate_v2(
         graph_exec: *mut CuGraphExec, graph: CuGraph, error_node: *mut CuGraphNode,
         log_buffer: *mut c_char, buffer_size: usize,
-    ) since 11000;
+    ) since 11000, by hand;
     /// Changes what the next node of a captured stream comes after.
-    0x1218 soft never fn cuStreamUpdateCaptureDependencies(
+    0x1218 local never fn cuStreamUpdateCaptureDependencies(
         stream: CuStream, dependencies: *mut CuGraphNode, num_dependencies: usize, flags: u32,
-    ) since 11030 twin cuStreamUpdateCaptureDependencies_ptsz 11030;
+    ) since 11030 twin cuStreamUpdateCaptureDependencies_ptsz 11030, by hand;
     /// Address of a driver function.
     0x1220 local never fn cuGetProcAddress(
         symbol: InStr, pfn: Out<*mut c_void>, cuda_version: i32, flags: u64,

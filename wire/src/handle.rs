@@ -50,6 +50,12 @@ impl Kind {
     pub const SURFACE: Self = Self(0x54);
     /// Physical memory.
     pub const MEMORY: Self = Self(0x55);
+    /// A graph, also one in a node of another.
+    pub const GRAPH: Self = Self(0x58);
+    /// A node of a graph.
+    pub const GRAPH_NODE: Self = Self(0x59);
+    /// An executable graph.
+    pub const GRAPH_EXEC: Self = Self(0x5a);
 }
 
 impl fmt::Debug for Kind {
@@ -68,6 +74,9 @@ impl fmt::Debug for Kind {
             Self::TEXTURE => "texture",
             Self::SURFACE => "surface",
             Self::MEMORY => "memory",
+            Self::GRAPH => "graph",
+            Self::GRAPH_NODE => "graph node",
+            Self::GRAPH_EXEC => "executable graph",
             Self(other) => return write!(f, "kind {other:#04x}"),
         };
         f.write_str(name)

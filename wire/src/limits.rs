@@ -54,6 +54,9 @@ pub const TWINS_LEN_MAX: u64 = 16 << 30;
 /// Twins of one session.
 pub const TWINS_MAX: usize = 1 << 20;
 
+/// Bytes of worker memory that stand in for client memory which graphs copy: they are pinned.
+pub const MIRRORS_LEN_MAX: usize = 2 << 30;
+
 /// Devices of one lease.
 pub const DEVICES_MAX: usize = 64;
 

@@ -19,6 +19,7 @@ use zerocopy::IntoBytes;
 use super::hostfn::{self, Reading};
 use super::stream::{Target, target};
 use super::twin::{Reached, device_memory, sending, sent};
+use crate::graph::{Form, take_copy};
 use crate::process::{Process, process};
 use crate::ranges::Range;
 use crate::session::Landing;
@@ -89,7 +90,11 @@ impl Copy {
         if len == 0 {
             return Ok(());
         }
-        let (to, from) = (self.place(to, len)?, self.place(from, len)?);
+        let (to_end, from_end) = (self.place(to, len)?, self.place(from, len)?);
+        if let Some(taken) = self.capture((to_end, from_end), to, from, len) {
+            return taken;
+        }
+        let (to, from) = (to_end, from_end);
         let is_shared = to.is_shared() || from.is_shared();
         if is_shared {
             sending(self.process, self.stream)?;
@@ -110,6 +115,24 @@ impl Copy {
             sent(self.process, self.stream, self.is_async)?;
         }
         Ok(())
+    }
+
+    /// Gives the copy to the capture that its stream is in, if it is in one.
+    fn capture(
+        self,
+        (to_end, from_end): (Place, Place),
+        to: (u64, Claimed),
+        from: (u64, Claimed),
+        len: usize,
+    ) -> Option<CuResult> {
+        let within = matches!((to_end, from_end), (Place::Device(_), Place::Device(_)));
+        if !self.process.session.is_capturing() || (self.is_async && within) {
+            // Within the device the worker's driver captures it as it is.
+            return None;
+        }
+        let claimed = |(address, claimed)| (address, claimed == Claimed::Device);
+        let form = Form::Bytes(claimed(to), claimed(from), len);
+        take_copy(self.process, &self.stream, self.is_async, form)
     }
 
     fn within_device(self, to: u64, from: u64, len: usize) -> CuResult {
@@ -267,7 +290,7 @@ impl Copy {
     }
 }
 
-pub(super) fn address(address: u64) -> *mut u8 {
+pub(crate) fn address(address: u64) -> *mut u8 {
     ptr::with_exposed_provenance_mut(usize::try_from(address).expect("addresses have 64 bits"))
 }
 

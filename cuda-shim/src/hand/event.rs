@@ -65,13 +65,20 @@ pub(crate) fn cuEventRecordWithFlags(event: CuEvent, stream: CuStream, flags: u3
         .find(event.0)
         .ok_or(CuError::INVALID_HANDLE)?;
     // The one flag there is means something in a capture only.
-    if flags != 0 {
+    let is_external = flags == EXTERNAL && process.session.is_capturing();
+    if flags != 0 && !is_external {
         return Err(CuError::INVALID_VALUE);
     }
     if found.context != target.context {
         return Err(CuError::INVALID_HANDLE);
     }
-    target.post(process, op::cuEventRecord, |record| {
+    let op = if is_external {
+        found.record_elsewhere();
+        op::cuEventRecordWithFlags
+    } else {
+        op::cuEventRecord
+    };
+    target.post(process, op, |record| {
         record.put(&EventRecord {
             event: event.0,
             stream: target.handle,
@@ -100,6 +107,9 @@ fn about(event: CuEvent, op: Op) -> CuResult {
         .events
         .find(event.0)
         .ok_or(CuError::INVALID_HANDLE)?;
+    if process.session.is_capturing() {
+        refuse_captured(process, &found, event)?;
+    }
     let Some(recorded) = found.pending() else {
         return Ok(());
     };
@@ -111,6 +121,15 @@ fn about(event: CuEvent, op: Op) -> CuResult {
     Ok(())
 }
 
+/// The errors of a question about an event while there are captures.
+fn refuse_captured(process: &Process, found: &Event, event: CuEvent) -> CuResult {
+    let asked = issue(found, op::cuEventQuery);
+    match process.session.call(asked, &one(event.0))?.check() {
+        Err(CuError::CAPTURED_EVENT) => Err(CuError::CAPTURED_EVENT),
+        _ => crate::graph::refuse_unsafe(),
+    }
+}
+
 fn issue(event: &Event, op: Op) -> Issue {
     Issue {
         op,
@@ -119,6 +138,8 @@ fn issue(event: &Event, op: Op) -> Issue {
     }
 }
 
+/// `CU_EVENT_RECORD_EXTERNAL`: a node of a capture instead of a mark in it.
+const EXTERNAL: u32 = 1;
 /// `CU_EVENT_DISABLE_TIMING`.
 const DISABLE_TIMING: u32 = 2;
 /// `CU_EVENT_INTERPROCESS`.

@@ -18,8 +18,8 @@ use flexdirect_wire::call::op;
 use flexdirect_wire::limits::PARAMETERS_LEN_MAX;
 
 use super::stream::target;
-use crate::objects::Function;
-use crate::process::{Here, here};
+use crate::objects::{Context, Function};
+use crate::process::{Here, Process, here};
 
 /// Where the application has put the parameters: one of the two.
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +163,33 @@ fn launch(
     } else {
         here.ask(op, &body)?.check()
     }
+}
+
+/// The parameters of a kernel node, packed, after all that a launch would be refused for.
+///
+/// # Errors
+/// Those of the launch.
+pub(crate) fn pack_for_node(
+    process: &'static Process,
+    context: &Arc<Context>,
+    function: u64,
+    shape: Shape,
+    (kernel_params, extra): (*mut *mut c_void, *mut *mut c_void),
+) -> Result<Vec<u8>, CuError> {
+    let found = process.functions.find(function);
+    let found = found.ok_or(CuError::INVALID_HANDLE)?;
+    if found.context != 0 && found.context != context.handle {
+        return Err(CuError::INVALID_HANDLE);
+    }
+    let context = Arc::clone(context);
+    prove(&Here { process, context }, &found, shape)?;
+    let given = Given {
+        kernel_params,
+        extra,
+    };
+    let parameters = pack(&found, given)?;
+    super::twin::reach_from(process, &parameters);
+    Ok(parameters)
 }
 
 fn prove(here: &Here, function: &Function, shape: Shape) -> CuResult {

@@ -27,6 +27,7 @@ use super::copy::{address, copy_packed};
 use super::hostfn::{self, Reading};
 use super::stream::{Target, synchronise, target};
 use super::twin::{sending, sent};
+use crate::graph::{Form, take_copy};
 use crate::process::{Process, process};
 use crate::session::Landing;
 use crate::session::hostfn::Source;
@@ -65,6 +66,15 @@ fn transfer(
     }
     let to = rows_of(process, &described.target, extent)?;
     let from = rows_of(process, &described.source, extent)?;
+    if process.session.is_capturing() {
+        let (queue, form) = (
+            target(process, stream.unwrap_or_default())?,
+            Form::Rows(*described),
+        );
+        if let Some(taken) = take_copy(process, &queue, stream.is_some(), form) {
+            return taken;
+        }
+    }
     if to.is_packed(extent) && from.is_packed(extent) {
         let (into, out_of) = ((to.start, to.is_claimed), (from.start, from.is_claimed));
         return copy_packed(stream, into, out_of, extent.len());

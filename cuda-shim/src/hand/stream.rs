@@ -59,7 +59,7 @@ impl Target {
         })
     }
 
-    pub(super) fn issue(&self, op: Op) -> Issue {
+    pub(crate) fn issue(&self, op: Op) -> Issue {
         Issue {
             op,
             lane: self.lane,
@@ -163,9 +163,11 @@ pub(crate) fn cuStreamDestroy_v2(stream: CuStream) -> CuResult {
         .streams
         .remove(stream.0)
         .ok_or(CuError::INVALID_HANDLE)?;
-    process
+    let destroyed = process
         .session
-        .post(target.issue(op::cuStreamDestroy_v2), &one(stream.0))
+        .post(target.issue(op::cuStreamDestroy_v2), &one(stream.0));
+    crate::graph::forget(process, |captured| captured.handle == stream.0);
+    destroyed
 }
 
 pub(crate) fn cuStreamSynchronize(stream: CuStream) -> CuResult {
@@ -203,7 +205,7 @@ pub(crate) fn cuStreamWaitEvent(stream: CuStream, event: CuEvent, flags: u32) ->
     if flags > 1 {
         return Err(CuError::INVALID_VALUE);
     }
-    if found.pending().is_none() {
+    if found.pending().is_none() && !process.session.is_capturing() {
         return Ok(());
     }
     hostfn::come_after(process, &target, found.after.number());

@@ -1,4 +1,4 @@
-//! What is known of streams: flags, priorities, contexts; and captures, of which there are none.
+//! What is known of streams: flags, priorities, contexts, and the capture mode of threads.
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
@@ -6,8 +6,8 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use flexdirect_wire::abi::{
-    CuContext, CuDevice, CuDevicePtr, CuError, CuGraph, CuGraphEdgeData, CuGraphNode, CuHostFn,
-    CuResult, CuStream, CuStreamCaptureMode, CuStreamCaptureStatus, InOut, OptOut, Out,
+    CuContext, CuDevice, CuDevicePtr, CuError, CuHostFn, CuResult, CuStream, CuStreamCaptureMode,
+    InOut, Out,
 };
 
 use crate::objects::Stream;
@@ -71,38 +71,6 @@ pub(crate) fn cuThreadExchangeStreamCaptureMode(mode: InOut<CuStreamCaptureMode>
     Ok(())
 }
 
-pub(crate) fn cuStreamIsCapturing(
-    stream: CuStream,
-    capture_status: Out<CuStreamCaptureStatus>,
-) -> CuResult {
-    known(process()?, stream)?;
-    capture_status.write(CAPTURE_NONE)
-}
-
-pub(crate) fn cuStreamGetCaptureInfo_v3(
-    stream: CuStream,
-    capture_status_out: Out<CuStreamCaptureStatus>,
-    _id_out: OptOut<u64>,
-    _graph_out: *mut CuGraph,
-    _dependencies_out: *mut *const CuGraphNode,
-    _edge_data_out: *mut *const CuGraphEdgeData,
-    _num_dependencies_out: *mut usize,
-) -> CuResult {
-    // Without a capture the other outputs are left alone.
-    cuStreamIsCapturing(stream, capture_status_out)
-}
-
-pub(crate) fn cuStreamGetCaptureInfo_v2(
-    stream: CuStream,
-    capture_status_out: Out<CuStreamCaptureStatus>,
-    _id_out: OptOut<u64>,
-    _graph_out: *mut CuGraph,
-    _dependencies_out: *mut *const CuGraphNode,
-    _num_dependencies_out: *mut usize,
-) -> CuResult {
-    cuStreamIsCapturing(stream, capture_status_out)
-}
-
 pub(crate) fn cuMemcpy(dst: CuDevicePtr, src: CuDevicePtr, byte_count: usize) -> CuResult {
     hand::copy_between(dst, src, byte_count, None)
 }
@@ -139,8 +107,6 @@ pub(crate) fn cuProfilerStop() -> CuResult {
     here().map(drop)
 }
 
-/// `CU_STREAM_CAPTURE_STATUS_NONE`.
-const CAPTURE_NONE: CuStreamCaptureStatus = CuStreamCaptureStatus(0);
 /// `CU_HOST_TASK_SPINWAIT`.
 const SYNC_MODE_MAX: u32 = 1;
 /// `CU_STREAM_CAPTURE_MODE_RELAXED`.

@@ -274,7 +274,7 @@ pub(crate) fn clean_up(session: &Session, mut tables: Tables) {
         match entry.what {
             What::Memory(range) => ranges.push(range),
             What::Freed(range) => release(session, &range),
-            What::Slab(_) | What::Source(..) | What::Twin(_) => {}
+            What::Slab(_) | What::Source(..) | What::Twin(_) | What::Mirrors(_) => {}
         }
     }
     ranges.append(&mut tables.decoys);

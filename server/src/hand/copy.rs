@@ -49,6 +49,7 @@ fn to_device(call: &mut Call<'_>) -> Result<Step, Stop> {
     let bytes = call.body.raw(len)?;
     call.session.tables().ranges.check(copy.device, copy.len)?;
     let queue = call.use_queue(copy.stream)?;
+    refuse_capture(call, queue)?;
     // The driver has read pageable memory when the call returns (CUDA Driver API, "API
     // synchronization behavior"), so the record's own bytes will do.
     to_device_async(
@@ -83,6 +84,7 @@ fn from_slab(call: &mut Call<'_>, copy: &HostCopy) -> Result<Step, Stop> {
         call.context()?;
         session.tables().ranges.check(copy.device, copy.len)?;
         let queue = call.use_queue(copy.stream)?;
+        refuse_capture(call, queue)?;
         to_device_async(
             &session.driver,
             copy.device,
@@ -152,6 +154,7 @@ pub(crate) fn cuMemcpyDtoH_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     }
     session.tables().ranges.check(copy.device, copy.len)?;
     let queue = call.use_queue(copy.stream)?;
+    refuse_capture(call, queue)?;
     let mark = session.tables().mark(queue);
     if copy.inline == 0 {
         return Call::later(move |desk| to_client(desk, &copy, queue, mark));
@@ -258,6 +261,7 @@ pub(crate) fn cuMemcpyDtoHAsync_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     let session = call.session;
     session.tables().ranges.check(copy.device, copy.len)?;
     let queue = call.use_queue(copy.stream)?;
+    refuse_capture(call, queue)?;
     for piece in pieces(&copy) {
         let len = usize::try_from(piece.len).unwrap_or(0);
         let chunk = session.landings.take_more(session, len)?;
@@ -273,6 +277,15 @@ pub(crate) fn cuMemcpyDtoHAsync_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         }
     }
     Ok(Step::Done)
+}
+
+/// Memory of a record or of a slab must not become part of a graph.
+pub(super) fn refuse_capture(call: &Call<'_>, queue: Queue) -> CuResult {
+    let session = call.session;
+    if session.tables().is_recorded(&session.driver, queue) {
+        return Err(CuError::STREAM_CAPTURE_UNSUPPORTED);
+    }
+    Ok(())
 }
 
 /// The pieces of a copy to the client, as spans of its landing.

@@ -122,14 +122,14 @@ fn read(call: &mut Call<'_>) -> Result<Request, Stop> {
 }
 
 /// Packed parameters, aligned, with the list that names them to the driver.
-struct Packed {
+pub(super) struct Packed {
     words: Vec<u64>,
     len: usize,
     extra: [*mut c_void; 5],
 }
 
 impl Packed {
-    fn new(mut words: Vec<u64>) -> Self {
+    pub(super) fn new(mut words: Vec<u64>) -> Self {
         let len = words
             .pop()
             .map_or(0, |len| usize::try_from(len).unwrap_or(0));
@@ -141,7 +141,7 @@ impl Packed {
     }
 
     /// The bytes as words, and their length as the last of them.
-    fn words(bytes: &[u8]) -> Vec<u64> {
+    pub(super) fn words(bytes: &[u8]) -> Vec<u64> {
         let words = bytes.chunks(8).map(|chunk| {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
@@ -150,7 +150,7 @@ impl Packed {
         words.chain([bytes.len() as u64]).collect()
     }
 
-    fn extra(&mut self) -> &mut [*mut c_void; 5] {
+    pub(super) fn extra(&mut self) -> &mut [*mut c_void; 5] {
         self.extra = [
             PARAMETERS_POINTER,
             self.words.as_mut_ptr().cast(),
@@ -175,4 +175,4 @@ const PARAMETERS_LEN: *mut c_void = std::ptr::without_provenance_mut(2);
 /// programmatic stream serialisation, priority, memory synchronisation domain map and domain,
 /// preferred cluster dimension, shared memory carveout, NVLink-centric scheduling. The others hold
 /// handles or pointers.
-const PLAIN_ATTRIBUTES: [u32; 13] = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 14, 16];
+pub(super) const PLAIN_ATTRIBUTES: [u32; 13] = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 14, 16];

@@ -14,7 +14,7 @@ use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use flexdirect_wire::{CuError, CuResult, Kind, ShadowHandle};
 
-use super::copy::{event_behind, finish_to_device};
+use super::copy::{event_behind, finish_to_device, refuse_capture};
 use super::hostfn::late_copy;
 use crate::dispatch::{Call, Desk, Step, Stop};
 use crate::driver::Driver;
@@ -82,6 +82,7 @@ pub(crate) fn cuMemcpy3D_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     call.context()?;
     let described = describe(call, &copy)?;
     let queue = call.use_queue(copy.stream)?;
+    refuse_capture(call, queue)?;
     let mark = call.session.tables().mark(queue);
     Call::later(move |desk| {
         if copy.inline == 1 {
@@ -136,6 +137,9 @@ fn start(call: &Call<'_>, copy: &RowsCopy, host: *mut u8) -> Result<Queue, CuErr
     call.context()?;
     let described = describe(call, copy)?;
     let queue = call.use_queue(copy.stream)?;
+    if !host.is_null() {
+        refuse_capture(call, queue)?;
+    }
     copy_async(&call.session.driver, at(described, host), queue.driver)?;
     Ok(queue)
 }

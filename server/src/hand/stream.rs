@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use flexdirect_wire::abi::{
-    CuArray, CuContext, CuEvent, CuLibrary, CuMemoryPool, CuMipmappedArray, CuModule, CuStream,
-    CuSurfObject, CuTexObject, Out,
+    CuArray, CuContext, CuEvent, CuGraph, CuGraphExec, CuLibrary, CuMemoryPool, CuMipmappedArray,
+    CuModule, CuStream, CuSurfObject, CuTexObject, Out,
 };
 use flexdirect_wire::body::{Create, One};
 use flexdirect_wire::{CuError, Kind, ShadowHandle};
@@ -144,6 +144,8 @@ pub(crate) fn destroy(driver: &Driver, kind: Kind, object: Object) {
         match kind {
             Kind::CONTEXT => driver.cuCtxDestroy_v2(CuContext(object.driver)),
             Kind::EVENT => driver.cuEventDestroy_v2(CuEvent(object.driver)),
+            Kind::GRAPH if object.parent.is_null() => driver.cuGraphDestroy(CuGraph(object.driver)),
+            Kind::GRAPH_EXEC => driver.cuGraphExecDestroy(CuGraphExec(object.driver)),
             Kind::LIBRARY => driver.cuLibraryUnload(CuLibrary(object.driver)),
             Kind::MODULE if object.parent.is_null() => {
                 driver.cuModuleUnload(CuModule(object.driver))

@@ -154,7 +154,7 @@ fn finish(
 
 /// Calls that do without a context, or have to be begun to give back what they came with: a thread
 /// whose context is gone makes them as one that has none.
-const NEED_NO_CONTEXT: [Op; 14] = [
+const NEED_NO_CONTEXT: [Op; 15] = [
     op::cuDevicePrimaryCtxRetain,
     op::cuDevicePrimaryCtxReset,
     op::cuDevicePrimaryCtxReset_v2,
@@ -169,6 +169,7 @@ const NEED_NO_CONTEXT: [Op; 14] = [
     op::cuMemcpy3DAsync_v2,
     op::cuLinkComplete,
     body::session::IMAGE_PIECE,
+    body::session::GRAPH_BYTES,
 ];
 
 /// Unknown calls that are named in the log for each dispatcher: enough to see what is missing.

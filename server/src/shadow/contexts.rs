@@ -11,6 +11,7 @@ use flexdirect_wire::abi::{CuContext, CuEvent, CuStream};
 use flexdirect_wire::{CuError, CuResult, Kind, ShadowHandle};
 
 use super::arrays::Arrays;
+use super::graphs::Graphs;
 use super::handles::Handles;
 use super::images::Images;
 use super::ranges::{Range, Ranges};
@@ -38,6 +39,8 @@ pub(crate) struct Tables {
     pub(crate) spaces: Spaces,
     /// Memory pools that the client has names for.
     pub(crate) pools: HashMap<ShadowHandle, Pool>,
+    /// Graphs, captures and the memory that they use.
+    pub(crate) graphs: Graphs,
     contexts: Vec<Context>,
     streams: HashMap<ShadowHandle, Stream>,
     copies: Vec<HostCopy>,
@@ -131,6 +134,12 @@ impl Tables {
     pub(crate) fn remove_context(&mut self, name: ShadowHandle) -> Vec<(u16, u64)> {
         self.contexts.retain(|context| context.name != name);
         self.streams.retain(|_, stream| stream.context != name);
+        let captures: Vec<_> = self.graphs.captures.keys().copied().collect();
+        for stream in captures {
+            if !self.streams.contains_key(&stream) {
+                self.graphs.capture_lost(&mut self.handles, stream);
+            }
+        }
         self.copies.retain(|copy| copy.queue.context != name);
         let mut freed = Vec::new();
         for (_, owned, _) in self.handles.remove_owned(name) {
@@ -187,6 +196,7 @@ impl Tables {
     /// Forgets a stream.
     pub(crate) fn remove_stream(&mut self, name: ShadowHandle) -> Option<CuStream> {
         self.handles.remove(Kind::STREAM, name)?;
+        self.graphs.capture_lost(&mut self.handles, name);
         self.streams.remove(&name).map(|stream| stream.driver)
     }
 
@@ -232,6 +242,10 @@ impl Tables {
         stream: ShadowHandle,
     ) -> Result<Queue, CuError> {
         let queue = self.queue(context, stream)?;
+        if self.is_captured(driver, queue) {
+            // Nothing is done now, and a wait would become part of the graph.
+            return Ok(queue);
+        }
         let newest = self.generation;
         let has_copies = !self.copies.is_empty();
         let Some(usage) = self.usage(queue) else {
@@ -293,6 +307,10 @@ impl Tables {
     ) -> Result<Vec<CuStream>, CuError> {
         let mut busy = Vec::new();
         for mark in self.marks(context) {
+            if self.is_captured(driver, mark.queue) {
+                // A question would end the capture.
+                continue;
+            }
             match driver.query_stream(mark.queue.driver)? {
                 Progress::Busy => busy.push(mark.queue.driver),
                 Progress::Done => self.done(mark),

@@ -107,6 +107,27 @@ impl Handles {
         Ok(handle)
     }
 
+    /// The handle under which [`Handles::invent_once`] has entered an object that is live.
+    pub fn known(&self, kind: Kind, driver: u64) -> Option<ShadowHandle> {
+        let handle = *self.found.get(&(kind.0, driver))?;
+        self.find(kind, handle)
+            .filter(|object| object.driver == driver)
+            .map(|_| handle)
+    }
+
+    /// The handle of a live object, whoever has invented it. Looks at all of its kind.
+    pub fn named(&self, kind: Kind, driver: u64) -> Option<ShadowHandle> {
+        let table = &self.kinds[position(kind)?];
+        [(&table.by_client, false), (&table.by_server, true)]
+            .into_iter()
+            .find_map(|(half, by_server)| {
+                let is_it = |slot: &Slot| slot.object.is_some_and(|one| one.driver == driver);
+                let at = half.iter().position(is_it)?;
+                let generation = half[at].generation;
+                Some(ShadowHandle::new(kind, generation, index_of(at), by_server))
+            })
+    }
+
     /// The object that a handle names, if it names one of this kind.
     pub fn find(&self, kind: Kind, handle: ShadowHandle) -> Option<Object> {
         let table = &self.kinds[position(kind)?];
@@ -205,7 +226,7 @@ fn index_of(at: usize) -> u32 {
 }
 
 /// Kinds that have tables.
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 16] = [
     Kind::CONTEXT,
     Kind::MODULE,
     Kind::FUNCTION,
@@ -219,6 +240,9 @@ const KINDS: [Kind; 13] = [
     Kind::TEXTURE,
     Kind::SURFACE,
     Kind::MEMORY,
+    Kind::GRAPH_NODE,
+    Kind::GRAPH,
+    Kind::GRAPH_EXEC,
 ];
 
 #[cfg(test)]

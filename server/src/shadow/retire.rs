@@ -62,6 +62,8 @@ pub(crate) enum What {
     Freed(Range),
     /// The twin that was retired under this number.
     Twin(u64),
+    /// Mirrors that launches of a graph have used, by the number under which they are kept.
+    Mirrors(u64),
 }
 
 impl fmt::Debug for Retire {
