@@ -33,7 +33,7 @@ KERNELS_FOLDER ?= target/conformance/kernels
 KERNELS_BUILT := $(addprefix $(KERNELS_FOLDER)/,$(KERNELS))
 
 .PHONY: help build stage toolchain programs kernels kernels-matrix test \
-        check bench fuzz-smoke ptx-long check-abi demo install clean
+        check bench fuzz-smoke ptx-long asan check-abi demo install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -123,6 +123,15 @@ ptx-long: ## instructions on a hundred times as many operands (PTX_SEED=n: other
 	PTX_LONG=1 cargo test -p softgpu --test ptx_ieee --test ptx_integer --test ptx_bits \
 	    --test ptx_convert --test ptx_convert_small --test ptx_select \
 	    --test ptx_compare --test ptx_choose --test ptx_approximate --test ptx_video --test ptx_print
+
+# The allocator of AddressSanitizer is asked for leaks too. The standard library is not sanitised:
+# that needs its sources.
+asan: ## the interpreter and its tests under AddressSanitizer, where there is a nightly compiler
+	@if ! cargo +nightly --version >/dev/null 2>&1; then \
+	echo "asan: no nightly compiler here: skipped"; exit 0; fi; \
+	RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$(TARGET)/asan cargo +nightly test \
+	    --package softgpu --target x86_64-unknown-linux-gnu --no-fail-fast --lib \
+	    $(addprefix --test ,$(basename $(notdir $(wildcard softgpu/tests/ptx_*.rs))))
 
 check-abi: ## compare the table of calls with NVIDIA's newest cuda.h
 	@[ -x stage/bin/flexdirect ] || $(MAKE) build
