@@ -122,7 +122,8 @@ fuzz-smoke: ## every fuzz target for FUZZ_SECONDS (10), where there is a nightly
 ptx-long: ## instructions on a hundred times as many operands (PTX_SEED=n: other ones)
 	PTX_LONG=1 cargo test -p softgpu --test ptx_ieee --test ptx_integer --test ptx_bits \
 	    --test ptx_convert --test ptx_convert_small --test ptx_select \
-	    --test ptx_compare --test ptx_choose --test ptx_approximate --test ptx_video --test ptx_print
+	    --test ptx_compare --test ptx_choose --test ptx_approximate --test ptx_video --test ptx_print \
+	    --test ptx_warps
 
 # The allocator of AddressSanitizer is asked for leaks too. The standard library is not sanitised:
 # that needs its sources.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::barrier::BarrierState;
 use super::code::Code;
+use super::lanes;
 use super::memory::Bad;
 use super::registers::Constants;
 use super::space::Spaces;
@@ -143,7 +144,7 @@ impl<'l> Block<'l> {
                 continue;
             }
             progress = true;
-            match warp.run(&mut self.env) {
+            match lanes::run(warp, &mut self.env) {
                 Ok(pause) => spun &= pause == Pause::Yielded,
                 Err(trouble) => return Err(self.fault(at, trouble)),
             }

@@ -10,6 +10,8 @@ pub(super) mod integer;
 pub(super) mod long;
 
 use super::LANES;
+use super::block::Env;
+use super::warp::{Pause, Trouble, Warp};
 
 /// 32 words, one per lane.
 pub(super) type Words = [u32; LANES];
@@ -83,6 +85,22 @@ impl Compare64 {
 #[cfg(target_arch = "x86_64")]
 pub(super) fn fast() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// Runs a warp by the loop that is compiled for this CPU.
+pub(super) fn run(warp: &mut Warp, env: &mut Env<'_>) -> Result<Pause, Trouble> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn wide(warp: &mut Warp, env: &mut Env<'_>) -> Result<Pause, Trouble> {
+            warp.run(env)
+        }
+        if fast() {
+            // SAFETY: `fast` has just found what the function is compiled for.
+            return unsafe { wide(warp, env) };
+        }
+    }
+    warp.run(env)
 }
 
 /// Builds a row function from an expression on one lane's values.

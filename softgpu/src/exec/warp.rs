@@ -196,6 +196,7 @@ impl Warp {
     }
 
     /// Runs until every lane waits or has exited, or for a good while.
+    #[inline(always)]
     pub(super) fn run(&mut self, env: &mut Env<'_>) -> Result<Pause, Trouble> {
         let code = env.code;
         let mut rounds = 0;

@@ -21,11 +21,72 @@ impl Warp {
             self.meet(env, sync, mask);
             return Ok(());
         }
+        if mask == FULL && self.sync_wait == 0 && self.whole(env, sync) {
+            self.force = false;
+            self.pc += 1;
+            return Ok(());
+        }
         let members = |warp: &Self, env: &Env<'_>, present| warp.members(env, sync, present);
         self.gather(env, mask, members, |warp, env, members, ready| {
             warp.perform(env, sync, members, ready);
             Ok(())
         })
+    }
+
+    /// Does the frequent ones where all lanes are here and name all lanes; false if it is not so.
+    fn whole(&mut self, env: &Env<'_>, sync: &WarpSync) -> bool {
+        use WarpSyncKind as K;
+        let constants = env.constants;
+        match sync.members {
+            Source::Word(slot) => {
+                let members = self.registers.words(constants, slot);
+                if members.iter().fold(FULL, |all, one| all & one) != FULL {
+                    return false;
+                }
+            }
+            Source::Predicate(Predicate::Constant(false)) => {}
+            _ => return false,
+        }
+        if let (&[Source::Predicate(predicate)], Target::Word(_) | Target::Predicate(_)) =
+            (sync.sources.as_slice(), sync.target)
+        {
+            let bits = self.registers.predicate(predicate);
+            let all = |is: bool| if is { FULL } else { 0 };
+            let result = match sync.kind {
+                K::VoteAll => all(bits == FULL),
+                K::VoteAny => all(bits != 0),
+                K::VoteUniform => all(bits == FULL || bits == 0),
+                K::VoteBallot => bits,
+                _ => return false,
+            };
+            match sync.target {
+                Target::Predicate(index) => self.registers.set_predicate(index, FULL, result),
+                Target::Word(slot) if matches!(sync.kind, K::VoteBallot) => {
+                    self.registers.set_words(slot, FULL, &[result; LANES]);
+                }
+                _ => return false,
+            }
+            return true;
+        }
+        let (&[Source::Word(a), Source::Word(b), Source::Word(c)], Target::Word(target)) =
+            (sync.sources.as_slice(), sync.target)
+        else {
+            return false;
+        };
+        let row = |slot| self.registers.words(constants, slot);
+        let rows = [row(a), row(b), row(c)];
+        let (values, inside) = match sync.kind {
+            K::ShuffleUp => shuffled(K::ShuffleUp, rows),
+            K::ShuffleDown => shuffled(K::ShuffleDown, rows),
+            K::ShuffleButterfly => shuffled(K::ShuffleButterfly, rows),
+            K::ShuffleIndex => shuffled(K::ShuffleIndex, rows),
+            _ => return false,
+        };
+        self.registers.set_words(target, FULL, &values);
+        if let Target::Predicate(index) = sync.second {
+            self.registers.set_predicate(index, FULL, inside);
+        }
+        true
     }
 
     /// Does something for the lanes whose fellow members (`members_of` the lanes that are here)
@@ -171,7 +232,20 @@ impl Warp {
     }
 }
 
+/// A shuffle of a whole warp: the values, and the lanes whose source lies within the segment.
+#[inline(always)]
+fn shuffled(kind: WarpSyncKind, [values, offsets, bounds]: [&Words; 3]) -> (Words, u32) {
+    let (mut into, mut inside) = ([0; LANES], 0);
+    for lane in 0..LANES {
+        let (from, is) = shuffle_source(kind, lane as u32, offsets[lane], bounds[lane]);
+        into[lane] = values[from as usize & 31];
+        inside |= u32::from(is) << lane;
+    }
+    (into, inside)
+}
+
 /// The lane a shuffle reads, and whether it lies within the segment. Source: PTX ISA, shfl.sync.
+#[inline(always)]
 fn shuffle_source(kind: WarpSyncKind, lane: u32, offset: u32, bounds: u32) -> (u32, bool) {
     let (offset, clamp, segment) = (offset & 31, bounds & 31, bounds >> 8 & 31);
     let highest = lane & segment | clamp & !segment;
