@@ -30,6 +30,7 @@ same_everywhere! {
     block_reduce
     callbacks
     constants
+    driver_calls
     driver_ptx
     errors
     event_times
@@ -136,10 +137,17 @@ fn two_devices_are_two() {
 #[test]
 fn devices_are_peers() {
     let world = World::new(DEVICE_MIB / 2).devices(2);
-    let outcome = world.native(&program("multi_device"), &[]).finish(PATIENCE);
-    assert_eq!(outcome.ended, Ended::Exited(0), "{outcome:?}");
+    let native = world.native(&program("multi_device"), &[]).finish(PATIENCE);
+    assert_eq!(native.ended, Ended::Exited(0), "{native:?}");
     let expected = "not enabled: cudaErrorIllegalAddress\n";
-    assert!(outcome.text().ends_with(expected), "{outcome:?}");
+    assert!(native.text().ends_with(expected), "{native:?}");
+    let world = World::new(DEVICE_MIB).devices(2);
+    let daemon = Daemon::start(&world, "127.0.0.1", &[]);
+    let options = ["-n", "2", "-p", "0.5"];
+    let remote = daemon
+        .run(&world, "tcp", &options, &program("multi_device"), &[])
+        .finish(PATIENCE);
+    assert_same(&remote, &native, &daemon.output());
 }
 
 fn compare_local(name: &str, arguments: &[&str]) {

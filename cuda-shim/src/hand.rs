@@ -4,6 +4,7 @@
 //! for is proved here from what the client knows, so that the code comes at the call itself.
 
 mod array;
+mod attributes;
 mod context;
 #[expect(
     unsafe_code,
@@ -29,6 +30,7 @@ mod memset;
     reason = "copies an image from behind the application's pointer"
 )]
 mod module;
+mod peers;
 mod pool;
 #[expect(
     unsafe_code,
@@ -39,6 +41,7 @@ mod stream;
 mod texture;
 #[expect(unsafe_code, reason = "promises that pinned memory stays where it is")]
 mod twin;
+mod values;
 mod vmm;
 
 use flexdirect_wire::abi::{CuError, CuResult};
@@ -53,6 +56,7 @@ use crate::session::Issue;
 use crate::thread;
 
 pub(crate) use array::*;
+pub(crate) use attributes::*;
 pub(crate) use context::*;
 pub(crate) use copy::*;
 pub(crate) use event::*;
@@ -64,11 +68,13 @@ pub(crate) use managed::*;
 pub(crate) use memory::*;
 pub(crate) use memset::*;
 pub(crate) use module::*;
+pub(crate) use peers::*;
 pub(crate) use pool::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;
 pub(crate) use texture::*;
 pub(crate) use twin::{end_twin, is_all_mapped, reach};
+pub(crate) use values::*;
 pub(crate) use vmm::*;
 
 pub(crate) use crate::graph::*;

@@ -100,7 +100,7 @@ pub(crate) struct Stream {
     pub(crate) context: u64,
     pub(crate) lane: u16,
     pub(crate) flags: u32,
-    pub(crate) priority: i32,
+    pub(crate) priority: AtomicI32,
     /// Unique in the process; 1 and 2 are the special streams.
     pub(crate) id: u64,
     /// What it comes after, if it does not block.
@@ -115,7 +115,7 @@ impl Stream {
             context: context.handle,
             lane: context.lane,
             flags,
-            priority,
+            priority: AtomicI32::new(priority),
             id,
             after: After::default(),
         }

@@ -116,9 +116,15 @@ pub(crate) fn is_in_function() -> bool {
     IN_FUNCTION.get()
 }
 
-/// The calling thread runs host functions from now on, and nothing else.
-pub(crate) fn enter_functions() {
-    IN_FUNCTION.set(true);
+/// The calling thread runs functions of the application for the driver from now on. Whether it did
+/// before.
+pub(crate) fn enter_functions() -> bool {
+    IN_FUNCTION.replace(true)
+}
+
+/// Undoes [`enter_functions`].
+pub(crate) fn leave_functions(before: bool) {
+    IN_FUNCTION.set(before);
 }
 
 /// While it lives, stream 0 means the calling thread's default stream.

@@ -6,6 +6,8 @@
 
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod array;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod attributes;
 mod capture;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod context;
@@ -38,6 +40,8 @@ mod memory;
 #[expect(unsafe_code, reason = "calls the driver with pointers to images")]
 mod module;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod peers;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 pub(crate) mod pool;
 #[expect(
     unsafe_code,
@@ -50,9 +54,12 @@ mod stream;
 mod texture;
 mod twin;
 #[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
+mod values;
+#[expect(unsafe_code, reason = "calls the driver with pointers to locals")]
 mod vmm;
 
 pub(crate) use array::*;
+pub(crate) use attributes::*;
 pub(crate) use capture::*;
 pub(crate) use context::*;
 pub(crate) use copy::*;
@@ -70,9 +77,11 @@ pub(crate) use link::*;
 pub(crate) use managed::*;
 pub(crate) use memory::*;
 pub(crate) use module::*;
+pub(crate) use peers::*;
 pub(crate) use pool::*;
 pub(crate) use rows::*;
 pub(crate) use stream::*;
 pub(crate) use texture::*;
 pub(crate) use twin::*;
+pub(crate) use values::*;
 pub(crate) use vmm::*;

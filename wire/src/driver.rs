@@ -65,9 +65,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         pi: Out<i32>, attrib: CuDeviceAttribute, dev: CuDevice,
     ) since 2000, by hand;
     /// Atomic operations on host memory that the link does.
-    0x0068 soft never fn cuDeviceGetHostAtomicCapabilities(
+    0x0068 local never fn cuDeviceGetHostAtomicCapabilities(
         capabilities: *mut u32, operations: *const CuAtomicOperation, count: u32, dev: CuDevice,
-    ) since 13000;
+    ) since 13000, by hand;
     0x0070 absent never fn cuDeviceGetNvSciSyncAttributes(
         nv_sci_sync_attr_list: *mut c_void, dev: CuDevice, flags: i32,
     ) since 10020;
@@ -84,9 +84,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         pool_out: Out<CuMemoryPool>, dev: CuDevice,
     ) since 11020, by hand;
     /// Whether contexts can have some multiprocessors alone.
-    0x0090 soft never fn cuDeviceGetExecAffinitySupport(
+    0x0090 local never fn cuDeviceGetExecAffinitySupport(
         pi: Out<i32>, type_: CuExecAffinityType, dev: CuDevice,
-    ) since 11040;
+    ) since 11040, by hand;
     0x0098 absent never fn cuFlushGPUDirectRDMAWrites(
         target: CuFlushGPUDirectRDMAWritesTarget, scope: CuFlushGPUDirectRDMAWritesScope,
     ) since 11030;
@@ -138,7 +138,7 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// Flags of the current context.
     0x0118 local never fn cuCtxGetFlags(flags: Out<u32>) since 7000, by hand;
     /// Sets the flags of the current context.
-    0x0120 soft never fn cuCtxSetFlags(flags: u32) since 12010;
+    0x0120 local never fn cuCtxSetFlags(flags: u32) since 12010, by hand;
     /// Number of a context, unique in the process.
     0x0128 local never fn cuCtxGetId(ctx: CuContext, ctx_id: Out<u64>) since 12000, by hand;
     /// Waits for all work of the current context.
@@ -160,19 +160,19 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         least_priority: Out<i32>, greatest_priority: Out<i32>,
     ) since 5050, by hand;
     /// Forgets lines of the cache that persist.
-    0x0170 soft never fn cuCtxResetPersistingL2Cache() since 11000;
+    0x0170 awaited never fn cuCtxResetPersistingL2Cache() since 11000;
     /// Multiprocessors of the current context.
-    0x0178 soft never fn cuCtxGetExecAffinity(
+    0x0178 local never fn cuCtxGetExecAffinity(
         exec_affinity: Out<CuExecAffinityParam>, type_: CuExecAffinityType,
-    ) since 11040;
+    ) since 11040, by hand;
     /// Records an event after all work of a context.
-    0x0180 soft never fn cuCtxRecordEvent(ctx: CuContext, event: CuEvent) since 12050;
+    0x0180 awaited never fn cuCtxRecordEvent(ctx: CuContext, event: CuEvent) since 12050, by hand;
     /// Makes all later work of a context wait for an event.
-    0x0188 soft never fn cuCtxWaitEvent(ctx: CuContext, event: CuEvent) since 12050;
+    0x0188 awaited never fn cuCtxWaitEvent(ctx: CuContext, event: CuEvent) since 12050, by hand;
     /// Uses the current context once more.
-    0x0190 soft never fn cuCtxAttach(pctx: Out<CuContext>, flags: u32) since 2000;
+    0x0190 local never fn cuCtxAttach(pctx: Out<CuContext>, flags: u32) since 2000, by hand;
     /// Undoes one use of a context.
-    0x0198 soft never fn cuCtxDetach(ctx: CuContext) since 2000;
+    0x0198 local never fn cuCtxDetach(ctx: CuContext) since 2000, by hand;
     /// Bank width of shared memory.
     0x01a0 awaited never fn cuCtxGetSharedMemConfig(config: Out<CuSharedconfig>) since 4020;
     /// Bank width of shared memory.
@@ -287,9 +287,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         dptr: Out<CuDevicePtr>, bytes: Out<usize>, library: CuLibrary, name: InStr,
     ) since 12000, by hand;
     /// A function that host and device call alike.
-    0x0290 soft never fn cuLibraryGetUnifiedFunction(
+    0x0290 local never fn cuLibraryGetUnifiedFunction(
         fptr: Out<*mut c_void>, library: CuLibrary, symbol: InStr,
-    ) since 12000;
+    ) since 12000, by hand;
     /// Attribute of a kernel, from the reply to its first look-up.
     0x0298 local never fn cuKernelGetAttribute(
         pi: Out<i32>, attrib: CuFunctionAttribute, kernel: CuKernel, dev: CuDevice,
@@ -489,20 +489,20 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         copy: *const CudaMemcpy3dPeer, stream: CuStream,
     ) since 4000 twin cuMemcpy3DPeerAsync_ptsz 7000, by hand;
     /// Many copies in one call.
-    0x0438 soft never fn cuMemcpyBatchAsync_v2(
+    0x0438 local never fn cuMemcpyBatchAsync_v2(
         dsts: *mut CuDevicePtr, srcs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
         attrs: *mut CuMemcpyAttributes, attrs_idxs: *mut usize, num_attrs: usize,
         stream: CuStream,
-    ) since 13000 twin cuMemcpyBatchAsync_v2_ptsz 13000;
+    ) since 13000 twin cuMemcpyBatchAsync_v2_ptsz 13000, by hand;
     /// Many copies of rows in one call.
-    0x0440 soft never fn cuMemcpy3DBatchAsync_v2(
+    0x0440 local never fn cuMemcpy3DBatchAsync_v2(
         num_ops: usize, op_list: *mut CudaMemcpy3dBatchOp, flags: u64, stream: CuStream,
-    ) since 13000 twin cuMemcpy3DBatchAsync_v2_ptsz 13000;
+    ) since 13000 twin cuMemcpy3DBatchAsync_v2_ptsz 13000, by hand;
     /// A copy with attributes.
-    0x0448 soft never fn cuMemcpyWithAttributesAsync(
+    0x0448 local never fn cuMemcpyWithAttributesAsync(
         dst: CuDevicePtr, src: CuDevicePtr, size: usize, attr: *mut CuMemcpyAttributes,
         stream: CuStream,
-    ) since 13020 twin cuMemcpyWithAttributesAsync_ptsz 13020;
+    ) since 13020 twin cuMemcpyWithAttributesAsync_ptsz 13020, by hand;
     0x0450 absent never fn cuMemcpy3DWithAttributesAsync(
         op: *mut CudaMemcpy3dBatchOp, flags: u64, stream: CuStream,
     ) since 13020 twin cuMemcpy3DWithAttributesAsync_ptsz 13020;
@@ -902,9 +902,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         stream: CuStream, pctx: Out<CuContext>,
     ) since 9020 twin cuStreamGetCtx_ptsz 9020, by hand;
     /// Context of a stream, and its green context.
-    0x0788 soft never fn cuStreamGetCtx_v2(
+    0x0788 local never fn cuStreamGetCtx_v2(
         stream: CuStream, ctx: Out<CuContext>, green_ctx: OptOut<CuGreenCtx>,
-    ) since 12050 twin cuStreamGetCtx_v2_ptsz 12050;
+    ) since 12050 twin cuStreamGetCtx_v2_ptsz 12050, by hand;
     /// Makes a stream wait for an event.
     0x0790 posted never fn cuStreamWaitEvent(
         stream: CuStream, event: CuEvent, flags: u32,
@@ -965,17 +965,17 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// Destroys a stream once its work is done.
     0x07f8 posted never fn cuStreamDestroy_v2(stream: CuStream) since 4000, by hand;
     /// Copies attributes of a stream.
-    0x0800 soft never fn cuStreamCopyAttributes(
+    0x0800 awaited never fn cuStreamCopyAttributes(
         dst: CuStream, src: CuStream,
-    ) since 11000 twin cuStreamCopyAttributes_ptsz 11000;
+    ) since 11000 twin cuStreamCopyAttributes_ptsz 11000, by hand;
     /// Attribute of a stream.
-    0x0808 soft never fn cuStreamGetAttribute(
+    0x0808 awaited never fn cuStreamGetAttribute(
         stream: CuStream, attr: CuStreamAttrID, value_out: Out<CuStreamAttrValue>,
-    ) since 11000 twin cuStreamGetAttribute_ptsz 11000;
+    ) since 11000 twin cuStreamGetAttribute_ptsz 11000, by hand;
     /// Sets an attribute of a stream.
-    0x0810 soft never fn cuStreamSetAttribute(
+    0x0810 awaited never fn cuStreamSetAttribute(
         stream: CuStream, attr: CuStreamAttrID, value: *const CuStreamAttrValue,
-    ) since 11000 twin cuStreamSetAttribute_ptsz 11000;
+    ) since 11000 twin cuStreamSetAttribute_ptsz 11000, by hand;
     /// Creates an event; the handle is the client's.
     0x0818 posted never fn cuEventCreate(event: Out<CuEvent>, flags: u32) since 2000, by hand;
     /// Records an event in a stream.
@@ -1023,25 +1023,25 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     ) since 10000 twin cuWaitExternalSemaphoresAsync_ptsz 10000;
     0x0888 absent never fn cuDestroyExternalSemaphore(ext_sem: CuExternalSemaphore) since 10000;
     /// Makes a stream wait for a value in memory.
-    0x0890 soft never fn cuStreamWaitValue32_v2(
+    0x0890 local never fn cuStreamWaitValue32_v2(
         stream: CuStream, addr: CuDevicePtr, value: u32, flags: u32,
-    ) since 11070 twin cuStreamWaitValue32_v2_ptsz 11070;
+    ) since 11070 twin cuStreamWaitValue32_v2_ptsz 11070, by hand;
     /// Makes a stream wait for a value in memory.
-    0x0898 soft never fn cuStreamWaitValue64_v2(
+    0x0898 local never fn cuStreamWaitValue64_v2(
         stream: CuStream, addr: CuDevicePtr, value: u64, flags: u32,
-    ) since 11070 twin cuStreamWaitValue64_v2_ptsz 11070;
+    ) since 11070 twin cuStreamWaitValue64_v2_ptsz 11070, by hand;
     /// Writes a value in stream order.
-    0x08a0 soft never fn cuStreamWriteValue32_v2(
+    0x08a0 local never fn cuStreamWriteValue32_v2(
         stream: CuStream, addr: CuDevicePtr, value: u32, flags: u32,
-    ) since 11070 twin cuStreamWriteValue32_v2_ptsz 11070;
+    ) since 11070 twin cuStreamWriteValue32_v2_ptsz 11070, by hand;
     /// Writes a value in stream order.
-    0x08a8 soft never fn cuStreamWriteValue64_v2(
+    0x08a8 local never fn cuStreamWriteValue64_v2(
         stream: CuStream, addr: CuDevicePtr, value: u64, flags: u32,
-    ) since 11070 twin cuStreamWriteValue64_v2_ptsz 11070;
+    ) since 11070 twin cuStreamWriteValue64_v2_ptsz 11070, by hand;
     /// Waits for values and writes others.
-    0x08b0 soft never fn cuStreamBatchMemOp_v2(
+    0x08b0 awaited never fn cuStreamBatchMemOp_v2(
         stream: CuStream, count: u32, param_array: *mut CuStreamBatchMemOpParams, flags: u32,
-    ) since 11070 twin cuStreamBatchMemOp_v2_ptsz 11070;
+    ) since 11070 twin cuStreamBatchMemOp_v2_ptsz 11070, by hand;
     /// Attribute of a function, from the reply to its first look-up.
     0x08b8 local never fn cuFuncGetAttribute(
         pi: Out<i32>, attrib: CuFunctionAttribute, hfunc: CuFunction,
@@ -1102,31 +1102,35 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         stream: CuStream, fn: CuHostFn, user_data: *mut c_void, sync_mode: u32,
     ) since 13010 twin cuLaunchHostFunc_v2_ptsz 13010, by hand;
     /// Sets the block of the launches of CUDA 3.
-    0x0928 soft never fn cuFuncSetBlockShape(
+    0x0928 local never fn cuFuncSetBlockShape(
         hfunc: CuFunction, x: i32, y: i32, z: i32,
-    ) since 2000;
+    ) since 2000, by hand;
     /// Sets the dynamic shared memory of the launches of CUDA 3.
-    0x0930 soft never fn cuFuncSetSharedSize(hfunc: CuFunction, bytes: u32) since 2000;
+    0x0930 local never fn cuFuncSetSharedSize(hfunc: CuFunction, bytes: u32) since 2000, by hand;
     /// Sets the size of the parameters of the launches of CUDA 3.
-    0x0938 soft never fn cuParamSetSize(hfunc: CuFunction, numbytes: u32) since 2000;
+    0x0938 local never fn cuParamSetSize(hfunc: CuFunction, numbytes: u32) since 2000, by hand;
     /// Sets an integer parameter of the launches of CUDA 3.
-    0x0940 soft never fn cuParamSeti(hfunc: CuFunction, offset: i32, value: u32) since 2000;
+    0x0940 local never fn cuParamSeti(
+        hfunc: CuFunction, offset: i32, value: u32,
+    ) since 2000, by hand;
     /// Sets a float parameter of the launches of CUDA 3.
-    0x0948 soft never fn cuParamSetf(hfunc: CuFunction, offset: i32, value: f32) since 2000;
+    0x0948 local never fn cuParamSetf(
+        hfunc: CuFunction, offset: i32, value: f32,
+    ) since 2000, by hand;
     /// Sets parameter bytes of the launches of CUDA 3.
-    0x0950 soft never fn cuParamSetv(
+    0x0950 local never fn cuParamSetv(
         hfunc: CuFunction, offset: i32, ptr: *mut c_void, numbytes: u32,
-    ) since 2000;
+    ) since 2000, by hand;
     /// Launches one block as CUDA 3 did.
-    0x0958 soft never fn cuLaunch(f: CuFunction) since 2000;
+    0x0958 local never fn cuLaunch(f: CuFunction) since 2000, by hand;
     /// Launches a grid as CUDA 3 did.
-    0x0960 soft never fn cuLaunchGrid(
+    0x0960 local never fn cuLaunchGrid(
         f: CuFunction, grid_width: i32, grid_height: i32,
-    ) since 2000;
+    ) since 2000, by hand;
     /// Launches a grid in a stream as CUDA 3 did.
-    0x0968 soft never fn cuLaunchGridAsync(
+    0x0968 local never fn cuLaunchGridAsync(
         f: CuFunction, grid_width: i32, grid_height: i32, stream: CuStream,
-    ) since 2000;
+    ) since 2000, by hand;
     0x0970 absent never fn cuLaunchCooperativeKernelMultiDevice(
         launch_params_list: *mut CudaLaunchParams, num_devices: u32, flags: u32,
     ) since 9000;
@@ -1451,14 +1455,16 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         graph: CuGraph, path: *const c_char, flags: u32,
     ) since 11030, by hand;
     /// Creates a counted object of the application.
-    0x0bf8 soft never fn cuUserObjectCreate(
+    0x0bf8 local never fn cuUserObjectCreate(
         object_out: *mut CuUserObject, ptr: *mut c_void, destroy: CuHostFn, initial_refcount: u32,
         flags: u32,
-    ) since 11030;
+    ) since 11030, by hand;
     /// Adds references to a user object.
-    0x0c00 soft never fn cuUserObjectRetain(object: CuUserObject, count: u32) since 11030;
+    0x0c00 local never fn cuUserObjectRetain(object: CuUserObject, count: u32) since 11030, by hand;
     /// Gives references to a user object back.
-    0x0c08 soft never fn cuUserObjectRelease(object: CuUserObject, count: u32) since 11030;
+    0x0c08 local never fn cuUserObjectRelease(
+        object: CuUserObject, count: u32,
+    ) since 11030, by hand;
     /// Lets a graph hold a user object.
     0x0c10 soft never fn cuGraphRetainUserObject(
         graph: CuGraph, object: CuUserObject, count: u32, flags: u32,
@@ -1658,23 +1664,25 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         tensor_map: *mut CuTensorMap, alloc_class: CuTensorMapAllocClass,
         out_alloc_class: *mut CuTensorMapAllocClass,
     ) since 13050;
-    /// Whether peer access is possible: never across a remote link yet.
-    0x0de0 local never fn cuDeviceCanAccessPeer(
+    /// Whether peer access is possible.
+    0x0de0 awaited never fn cuDeviceCanAccessPeer(
         can_access_peer: Out<i32>, dev: CuDevice, peer_dev: CuDevice,
-    ) since 4000, by hand;
+    ) since 4000, client by hand;
     /// Lets kernels reach another device's memory.
-    0x0de8 soft never fn cuCtxEnablePeerAccess(peer_context: CuContext, flags: u32) since 4000;
+    0x0de8 awaited never fn cuCtxEnablePeerAccess(
+        peer_context: CuContext, flags: u32,
+    ) since 4000, by hand;
     /// Undoes cuCtxEnablePeerAccess.
-    0x0df0 soft never fn cuCtxDisablePeerAccess(peer_context: CuContext) since 4000;
+    0x0df0 awaited maybe fn cuCtxDisablePeerAccess(peer_context: CuContext) since 4000, by hand;
     /// Attribute of a pair of devices.
-    0x0df8 local never fn cuDeviceGetP2PAttribute(
+    0x0df8 awaited never fn cuDeviceGetP2PAttribute(
         value: Out<i32>, attrib: CuDeviceP2PAttribute, src_device: CuDevice, dst_device: CuDevice,
-    ) since 8000, by hand;
+    ) since 8000, client by hand;
     /// Atomic operations on a peer's memory.
-    0x0e00 soft never fn cuDeviceGetP2PAtomicCapabilities(
+    0x0e00 awaited never fn cuDeviceGetP2PAtomicCapabilities(
         capabilities: *mut u32, operations: *const CuAtomicOperation, count: u32,
         src_device: CuDevice, dst_device: CuDevice,
-    ) since 13000;
+    ) since 13000, by hand;
     0x0e08 absent never fn cuGraphicsUnregisterResource(resource: CuGraphicsResource) since 3000;
     0x0e10 absent never fn cuGraphicsSubResourceGetMappedArray(
         array: *mut CuArray, resource: CuGraphicsResource, array_index: u32, mip_level: u32,
@@ -1952,16 +1960,16 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
     /// UUID of a device.
     0x1140 local never fn cuDeviceGetUuid(uuid: Out<CuUuid>, dev: CuDevice) since 9020, by hand;
     /// Many copies in one call.
-    0x1148 soft never fn cuMemcpyBatchAsync(
+    0x1148 local never fn cuMemcpyBatchAsync(
         dsts: *mut CuDevicePtr, srcs: *mut CuDevicePtr, sizes: *mut usize, count: usize,
         attrs: *mut CuMemcpyAttributes, attrs_idxs: *mut usize, num_attrs: usize,
         fail_idx: *mut usize, stream: CuStream,
-    ) since 12080 twin cuMemcpyBatchAsync_ptsz 12080;
+    ) since 12080 twin cuMemcpyBatchAsync_ptsz 12080, by hand;
     /// Many copies of rows in one call.
-    0x1150 soft never fn cuMemcpy3DBatchAsync(
+    0x1150 local never fn cuMemcpy3DBatchAsync(
         num_ops: usize, op_list: *mut CudaMemcpy3dBatchOp, fail_idx: *mut usize, flags: u64,
         stream: CuStream,
-    ) since 12080 twin cuMemcpy3DBatchAsync_ptsz 12080;
+    ) since 12080 twin cuMemcpy3DBatchAsync_ptsz 12080, by hand;
     0x1158 absent never fn cuStreamWriteValue32(
         stream: CuStream, addr: CuDevicePtr, value: u32, flags: u32,
     ) since 8000 twin cuStreamWriteValue32_ptsz 8000;

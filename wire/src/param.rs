@@ -143,6 +143,7 @@ numbers! {
     f32: |value| u64::from(value.to_bits()), |wire| f32::from_bits(low!(u32)(wire));
     CuDevice: |value| i64::from(value.0).cast_unsigned(), |wire| CuDevice(low!(i32)(wire));
     CuDevicePtr: |value| value.0, CuDevicePtr;
+    CuDeviceP2PAttribute: |value| u64::from(value.0), |wire| CuDeviceP2PAttribute(low!(u32)(wire));
     CuFuncCache: |value| u64::from(value.0), |wire| CuFuncCache(low!(u32)(wire));
     CuFunctionAttribute: |value| u64::from(value.0), |wire| CuFunctionAttribute(low!(u32)(wire));
     CuLimit: |value| u64::from(value.0), |wire| CuLimit(low!(u32)(wire));

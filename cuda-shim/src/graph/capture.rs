@@ -36,7 +36,7 @@ struct Begun {
 }
 
 /// Whether a stream is in a capture, as far as the driver says so.
-pub(super) fn is_captured(process: &Process, stream: &Target) -> bool {
+pub(crate) fn is_captured(process: &Process, stream: &Target) -> bool {
     status(process, stream).is_ok_and(|status| status != 0)
 }
 

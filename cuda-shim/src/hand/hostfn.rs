@@ -15,6 +15,7 @@ use flexdirect_wire::body::HostFunction;
 use flexdirect_wire::call::{Op, op};
 
 use super::stream::{NON_BLOCKING, Target, target};
+use crate::graph;
 use crate::process::{Process, process};
 use crate::session::hostfn::{Source, Task};
 
@@ -55,13 +56,21 @@ pub(crate) fn cuStreamAddCallback(
 /// Puts a task on a stream: what comes after it there waits for it.
 fn post(process: &Process, target: &Target, op: Op, task: Task) -> CuResult {
     let hostfns = process.session.hostfns();
-    let number = hostfns.enter(&process.session, task, target.context)?;
-    come_after(process, target, number);
+    // A node of a graph is run by every launch of it, as long as its context lives.
+    let is_many = is_captured(process, target);
+    let number = if is_many {
+        hostfns.enter_many(&process.session, task, target.context)?
+    } else {
+        hostfns.enter(&process.session, task, target.context)?
+    };
+    if !is_many {
+        come_after(process, target, number);
+    }
     let posted = target.post(process, op, |record| {
         record.put(&HostFunction {
             stream: target.handle,
             number,
-            is_many: 0,
+            is_many: u32::from(is_many),
             reserved: 0,
         });
         Ok(())
@@ -69,10 +78,16 @@ fn post(process: &Process, target: &Target, op: Op, task: Task) -> CuResult {
     posted.inspect_err(|_| hostfns.withdraw(number))
 }
 
+fn is_captured(process: &Process, target: &Target) -> bool {
+    process.session.is_capturing() && graph::is_captured(process, target)
+}
+
 /// A mark behind work during which the host may write memory, such as a wait for a value: copies
 /// that come after it read their sources late until the stream has passed it.
-#[allow(dead_code, reason = "for calls that are not forwarded yet")]
 pub(crate) fn mark(process: &Process, target: &Target) -> CuResult {
+    if is_captured(process, target) {
+        return Ok(());
+    }
     post(process, target, op::cuLaunchHostFunc, Task::Mark)
 }
 

@@ -51,7 +51,7 @@ struct Copy {
 }
 
 /// Copies what is described; `stream` is none for a synchronous copy.
-fn transfer(
+pub(crate) fn transfer(
     process: &'static Process,
     described: &CudaMemcpy3d,
     stream: Option<CuStream>,

@@ -58,6 +58,43 @@ pub(crate) fn cuCtxGetFlags(flags: Out<u32>) -> CuResult {
     flags.write(here()?.context.flags.load(Ordering::Relaxed))
 }
 
+pub(crate) fn cuCtxSetFlags(flags: u32) -> CuResult {
+    let here = here()?;
+    hand::check_flags(flags)?;
+    here.context.flags.store(flags, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Uses the current context once more (deprecated).
+pub(crate) fn cuCtxAttach(pctx: Out<CuContext>, flags: u32) -> CuResult {
+    let here = here()?;
+    if pctx.is_null() || flags != 0 {
+        return Err(CuError::INVALID_VALUE);
+    }
+    *here.context.retained() += 1;
+    pctx.write(CuContext(here.context.handle))
+}
+
+/// Undoes one use of the current context (deprecated): the last ends it.
+pub(crate) fn cuCtxDetach(ctx: CuContext) -> CuResult {
+    let process = process()?;
+    let context = process.context(ctx.0)?;
+    if thread::current().is_none_or(|top| top.handle != ctx.0) {
+        return Err(CuError::INVALID_CONTEXT);
+    }
+    if process.contexts.find(ctx.0).is_none() {
+        let ordinal = i32::try_from(context.ordinal).expect("at most DEVICES_MAX");
+        return hand::cuDevicePrimaryCtxRelease_v2(CuDevice(ordinal));
+    }
+    let mut attached = context.retained();
+    if let Some(others) = attached.checked_sub(1) {
+        *attached = others;
+        return Ok(());
+    }
+    drop(attached);
+    hand::cuCtxDestroy_v2(ctx)
+}
+
 pub(crate) fn cuCtxGetId(ctx: CuContext, ctx_id: Out<u64>) -> CuResult {
     ctx_id.write(named_or_current(ctx)?.id)
 }

@@ -5,12 +5,12 @@
 use std::sync::OnceLock;
 
 use flexdirect_wire::abi::{
-    CuDevice, CuDeviceAttribute as Attribute, CuDeviceP2PAttribute, CuDevprop, CuError, CuResult,
-    CuUuid, InStr, Out, OutStr,
+    CuDevice, CuDeviceAttribute as Attribute, CuDevprop, CuError, CuExecAffinityParam,
+    CuExecAffinityType, CuResult, CuUuid, InStr, Out, OutStr,
 };
 
 use crate::devices::{Device, find};
-use crate::process::{initialise, process};
+use crate::process::{here, initialise, process};
 use crate::session::{TABLE_VERSION, leased_driver_version};
 
 pub(crate) fn cuInit(flags: u32) -> CuResult {
@@ -151,41 +151,40 @@ fn pci_address(text: &str) -> Option<[u32; 4]> {
     ])
 }
 
-pub(crate) fn cuDeviceCanAccessPeer(
-    can_access_peer: Out<i32>,
+/// No context can be made that has a part of the multiprocessors.
+pub(crate) fn cuDeviceGetExecAffinitySupport(
+    pi: Out<i32>,
+    type_: CuExecAffinityType,
     dev: CuDevice,
-    peer_dev: CuDevice,
 ) -> CuResult {
-    two(dev, peer_dev)?;
-    can_access_peer.write(0)
-}
-
-pub(crate) fn cuDeviceGetP2PAttribute(
-    value: Out<i32>,
-    attrib: CuDeviceP2PAttribute,
-    src_device: CuDevice,
-    dst_device: CuDevice,
-) -> CuResult {
-    two(src_device, dst_device)?;
-    if src_device == dst_device || !(1..=P2P_ATTRIBUTE_MAX).contains(&attrib.0) {
+    find(&process()?.devices, dev)?;
+    if pi.is_null() || type_.0 != MULTIPROCESSORS {
         return Err(CuError::INVALID_VALUE);
     }
-    value.write(0)
+    pi.write(0)
 }
 
-fn two(one: CuDevice, other: CuDevice) -> CuResult {
-    let devices = &process()?.devices;
-    find(devices, one)?;
-    find(devices, other)?;
-    Ok(())
+pub(crate) fn cuCtxGetExecAffinity(
+    exec_affinity: Out<CuExecAffinityParam>,
+    type_: CuExecAffinityType,
+) -> CuResult {
+    let here = here()?;
+    if type_.0 != MULTIPROCESSORS {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let count = here.device().attribute(Attribute::MULTIPROCESSOR_COUNT);
+    exec_affinity.write(CuExecAffinityParam {
+        kind: MULTIPROCESSORS,
+        multiprocessors: u32::try_from(count.unwrap_or(0)).unwrap_or(0),
+    })
 }
+
+/// `CU_EXEC_AFFINITY_TYPE_SM_COUNT`.
+const MULTIPROCESSORS: u32 = 0;
 
 fn room(len: i32) -> Result<usize, CuError> {
     usize::try_from(len).map_err(|_| CuError::INVALID_VALUE)
 }
-
-/// `CU_DEVICE_P2P_ATTRIBUTE_ONLY_PARTIAL_NATIVE_ATOMIC_SUPPORTED`, the last.
-const P2P_ATTRIBUTE_MAX: u32 = 5;
 
 #[cfg(test)]
 mod tests {

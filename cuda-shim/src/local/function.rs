@@ -2,12 +2,12 @@
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use flexdirect_wire::abi::{
     CuDevice, CuError, CuFuncCache, CuFunction, CuFunctionAttribute, CuFunctionLoadingState,
-    CuKernel, CuLibrary, CuModule, CuModuleLoadingMode, CuResult, CuSharedconfig, Out,
+    CuKernel, CuLibrary, CuModule, CuModuleLoadingMode, CuResult, CuSharedconfig, InStr, Out,
 };
 
 use crate::objects::Function;
@@ -34,6 +34,24 @@ impl Function {
             Err(CuError::INVALID_HANDLE)
         }
     }
+}
+
+/// No device of a lease calls functions by an address of this process.
+pub(crate) fn cuLibraryGetUnifiedFunction(
+    fptr: Out<*mut c_void>,
+    library: CuLibrary,
+    symbol: InStr,
+) -> CuResult {
+    let process = process()?;
+    if fptr.is_null() {
+        return Err(CuError::INVALID_VALUE);
+    }
+    let found = process.modules.find(library.0);
+    found
+        .filter(|module| module.context == 0)
+        .ok_or(CuError::INVALID_HANDLE)?;
+    symbol.text()?;
+    Err(CuError::NOT_FOUND)
 }
 
 pub(crate) fn cuModuleGetLoadingMode(mode: Out<CuModuleLoadingMode>) -> CuResult {

@@ -4,10 +4,11 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use flexdirect_wire::abi::{
-    CuContext, CuDevice, CuDevicePtr, CuError, CuHostFn, CuResult, CuStream, CuStreamCaptureMode,
-    InOut, Out,
+    CuContext, CuDevice, CuDevicePtr, CuError, CuGreenCtx, CuHostFn, CuResult, CuStream,
+    CuStreamCaptureMode, InOut, OptOut, Out,
 };
 
 use crate::objects::Stream;
@@ -27,7 +28,8 @@ fn known(process: &Process, stream: CuStream) -> Result<Option<Arc<Stream>>, CuE
 }
 
 pub(crate) fn cuStreamGetPriority(stream: CuStream, priority: Out<i32>) -> CuResult {
-    priority.write(known(process()?, stream)?.map_or(0, |known| known.priority))
+    priority
+        .write(known(process()?, stream)?.map_or(0, |known| known.priority.load(Ordering::Relaxed)))
 }
 
 pub(crate) fn cuStreamGetFlags(stream: CuStream, flags: Out<u32>) -> CuResult {
@@ -49,6 +51,17 @@ pub(crate) fn cuStreamGetCtx(stream: CuStream, pctx: Out<CuContext>) -> CuResult
         None => here()?.context.handle,
     };
     pctx.write(CuContext(context))
+}
+
+/// There are no streams of green contexts.
+pub(crate) fn cuStreamGetCtx_v2(
+    stream: CuStream,
+    ctx: Out<CuContext>,
+    green_ctx: OptOut<CuGreenCtx>,
+) -> CuResult {
+    cuStreamGetCtx(stream, ctx)?;
+    green_ctx.write(CuGreenCtx(0));
+    Ok(())
 }
 
 pub(crate) fn cuStreamGetDevice(stream: CuStream, device: Out<CuDevice>) -> CuResult {

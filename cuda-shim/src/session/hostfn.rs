@@ -157,7 +157,6 @@ impl HostFns {
     ///
     /// # Errors
     /// As [`HostFns::enter`].
-    #[allow(dead_code, reason = "for nodes of graphs, which are not forwarded yet")]
     pub(crate) fn enter_many(
         &self,
         session: &Arc<Session>,
@@ -249,6 +248,11 @@ impl HostFns {
             .tasks
             .values()
             .any(|entry| matches!(&entry.task, Task::Source(source) if overlaps(source)))
+    }
+
+    /// The newest number.
+    pub(crate) fn last(&self) -> u64 {
+        self.lock().last
     }
 
     /// A stream has come to a task: by the thread that receives.
@@ -354,6 +358,13 @@ impl HostFns {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Runs a function of the application in the calling thread, which may make no call meanwhile.
+pub(crate) fn call_here(function: CuHostFn, data: usize) {
+    let before = thread::enter_functions();
+    call::run(&Task::Function { function, data }, 0);
+    thread::leave_functions(before);
 }
 
 /// Threads that run functions at once: CUDA runs one of a context at a time.

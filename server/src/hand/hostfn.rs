@@ -5,7 +5,7 @@
 use flexdirect_wire::abi::CuStream;
 use flexdirect_wire::body::{HostCopy, HostFunction, One, RowsCopy, source};
 use flexdirect_wire::call::op;
-use flexdirect_wire::record::{Reader, Record};
+use flexdirect_wire::record::{Reader, Record, flags};
 use flexdirect_wire::{CuError, CuResult};
 
 use super::copy::event_behind;
@@ -21,15 +21,17 @@ pub(crate) fn cuLaunchHostFunc(call: &mut Call<'_>) -> Result<Step, Stop> {
 
 pub(crate) fn cuStreamAddCallback(call: &mut Call<'_>) -> Result<Step, Stop> {
     let session = call.session;
+    let is_posted = call.header.flags & flags::AWAITED == 0;
     enqueue(call, |driver, stream, hook| {
         // SAFETY: the stream is the session's; the function is one of this program and takes its
         // data for a number.
         let added = unsafe { driver.cuStreamAddCallback(stream, Hook::callback(), hook.data(), 0) };
-        if added.is_err() {
+        if added.is_err() && is_posted {
             // The client's call has succeeded: the fault came after it, and is what it hears.
             session.hostfns.tell(hook, added);
+            return Ok(());
         }
-        Ok(())
+        added
     })
 }
 

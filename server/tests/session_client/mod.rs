@@ -19,12 +19,12 @@ use flexdirect_transport::tcp::{Options, TcpLink};
 use flexdirect_transport::{Destination, Error, Lanes, Link, Sink, Span};
 use flexdirect_wire::ShadowHandle;
 use flexdirect_wire::body::{
-    Alloc, Allocated, Found, HostCopy, ImageLoad, ImagePiece, Launch, One, Parameter, Side,
-    session, side,
+    Alloc, Allocated, Found, HostCall, HostCopy, ImageLoad, ImagePiece, Launch, One, Parameter,
+    Side, session, side,
 };
 use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::CHUNK_LEN;
-use flexdirect_wire::record::{Reader, RecordHeader, Writer, flags, split_reply};
+use flexdirect_wire::record::{Reader, RecordHeader, Writer, flags, reply_flags, split_reply};
 
 mod host;
 
@@ -63,6 +63,7 @@ struct Inbox {
     pongs: u64,
     landings: HashMap<u64, Vec<u8>>,
     landed: HashMap<u64, u64>,
+    calls: Vec<HostCall>,
 }
 
 impl Sink for Inbox {
@@ -81,7 +82,9 @@ impl Sink for Inbox {
                 executed: header.executed,
                 body: reply.body.to_vec(),
             };
-            if header.sequence > 0 {
+            if header.flags & reply_flags::CALLBACK != 0 {
+                self.calls.push(Reader::new(reply.body).get().unwrap());
+            } else if header.sequence > 0 {
                 let before = self.answers.insert(header.sequence, answer);
                 assert!(before.is_none(), "one reply for each record");
             }
@@ -315,6 +318,14 @@ impl Client {
             )
             .unwrap();
         position
+    }
+
+    /// Waits for the next call of a host function.
+    pub fn called(&mut self) -> HostCall {
+        while self.inbox.calls.is_empty() {
+            self.link.receive(Lanes::Both, &mut self.inbox).unwrap();
+        }
+        self.inbox.calls.remove(0)
     }
 
     /// Waits until the slab is free up to what has been sent.
