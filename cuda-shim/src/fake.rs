@@ -346,6 +346,13 @@ impl Worker {
         let mut body = seen.reader();
         Ok(match seen.op() {
             op::cuMemAlloc_v2 => self.allocate(&body.get().unwrap()).as_bytes().to_vec(),
+            op::cuMemAddressReserve => {
+                let ask: Reserve = body.get().unwrap();
+                let mut state = self.shared.lock();
+                state.decoys.extend((ask.decoy != 0).then_some(ask.decoy));
+                let address = state.addresses.pop().unwrap_or(ask.wanted);
+                address.as_bytes().to_vec()
+            }
             op::cuMemcpyHtoD_v2 | op::cuMemcpyHtoDAsync_v2 => {
                 self.copy_in(&body.get().unwrap(), &mut body)?;
                 Vec::new()

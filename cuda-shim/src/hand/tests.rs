@@ -13,6 +13,7 @@ use crate::thread::PerThreadDefault;
 use crate::{hand, local};
 
 mod kernels;
+mod vmm;
 
 /// What a call writes.
 fn out<T: Default>(call: impl FnOnce(Out<T>) -> CuResult) -> Result<T, CuError> {
