@@ -1,6 +1,8 @@
 //! A worker for the tests of this crate: it follows the protocol over the in-process link, with
 //! bytes for memory and no driver. What it was sent is kept for the test to look at.
 
+mod addresses;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -346,13 +348,7 @@ impl Worker {
         let mut body = seen.reader();
         Ok(match seen.op() {
             op::cuMemAlloc_v2 => self.allocate(&body.get().unwrap()).as_bytes().to_vec(),
-            op::cuMemAddressReserve => {
-                let ask: Reserve = body.get().unwrap();
-                let mut state = self.shared.lock();
-                state.decoys.extend((ask.decoy != 0).then_some(ask.decoy));
-                let address = state.addresses.pop().unwrap_or(ask.wanted);
-                address.as_bytes().to_vec()
-            }
+            op::cuMemAddressReserve => self.reserve(&body.get().unwrap()),
             op::cuMemcpyHtoD_v2 | op::cuMemcpyHtoDAsync_v2 => {
                 self.copy_in(&body.get().unwrap(), &mut body)?;
                 Vec::new()
