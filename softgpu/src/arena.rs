@@ -11,7 +11,6 @@ use std::sync::Mutex;
 use crate::config::PAGE_LEN;
 use crate::driver;
 use crate::exec::Memory;
-use crate::faultplan;
 use crate::ledger::{Ledger, Running};
 use crate::raw::{Mapping, Span, lock};
 use crate::windows;
@@ -113,6 +112,11 @@ impl Arena {
         self.mapping.memory()
     }
 
+    /// Notes for monitors that memory is copied or filled, until the value returned is dropped.
+    pub(crate) fn moving(&self) -> Running<'_> {
+        self.ledger.moving()
+    }
+
     /// Notes for monitors that a kernel runs, until the value returned is dropped.
     pub(crate) fn running(&self) -> Running<'_> {
         self.ledger.running()
@@ -153,9 +157,6 @@ impl Arena {
         context: u64,
         purpose: Purpose,
     ) -> Result<Allocation, Full> {
-        if purpose == Purpose::Application && faultplan::plan().is_out_of_memory() {
-            return Err(Full);
-        }
         let rounded = len.checked_next_multiple_of(GRANULE).ok_or(Full)?;
         let mut ranges = lock(&self.ranges);
         let base = self.mapping.address();

@@ -12,6 +12,7 @@ use crate::attributes::{Variable, attribute};
 use crate::context::Context;
 use crate::driver;
 use crate::exec::{Channel, Image};
+use crate::faultplan;
 use crate::table::Table;
 
 /// Live arrays, levels of mipmapped ones among them.
@@ -163,6 +164,7 @@ fn insert(
 }
 
 fn allocate(context: &Context, len: u64) -> Result<u64, CuError> {
+    faultplan::plan().allocation()?;
     let arena = &context.device().arena;
     let made = arena.allocate(len, context.id, Purpose::Array);
     let made = made.map_err(|_| CuError::OUT_OF_MEMORY)?;

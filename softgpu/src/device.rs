@@ -2,14 +2,17 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use flexdirect_driver_abi::tables::DeviceIdentity;
+use flexdirect_wire::abi::CuError;
 
 use crate::arena::Arena;
 use crate::attributes::Variable;
 use crate::config::{Config, DEVICE_STRIDE};
 use crate::context::Context;
+use crate::driver;
 use crate::exec::Fault;
 use crate::health;
 use crate::identity::{bus, machine_number, uuid};
@@ -29,12 +32,16 @@ pub(crate) struct Device {
     pub(crate) multiprocessors: usize,
     /// Where its faults are noted.
     health: PathBuf,
+    is_noted_lost: AtomicBool,
     primary: OnceLock<Arc<Context>>,
 }
 
 /// "GPU memory page fault" and "Graphics Engine Exception" (NVIDIA, Xid Errors).
 const XID_PAGE_FAULT: u64 = 31;
 const XID_EXCEPTION: u64 = 13;
+/// "Double Bit ECC Error" and "GPU has fallen off the bus".
+const XID_DOUBLE_BIT: u64 = 48;
+const XID_OFF_THE_BUS: u64 = 79;
 
 impl Device {
     /// The device `index` of the machine, seen as `ordinal`.
@@ -48,6 +55,7 @@ impl Device {
             arena: Arena::new(ledger, base)?,
             multiprocessors: config.multiprocessors,
             health: health::path(&config.state),
+            is_noted_lost: AtomicBool::new(false),
             primary: OnceLock::new(),
         })
     }
@@ -85,6 +93,26 @@ impl Device {
             _ => XID_EXCEPTION,
         };
         health::note_xid(&self.health, self.index, number);
+    }
+
+    /// Tells monitors of a fault on purpose, as they would be told of a real one.
+    pub(crate) fn note_planned(&self, fault: CuError) {
+        match fault {
+            CuError::ECC_UNCORRECTABLE => {
+                health::note_ecc(&self.health, self.index);
+                health::note_xid(&self.health, self.index, XID_DOUBLE_BIT);
+            }
+            CuError::DEVICE_UNAVAILABLE => {
+                // All of them are gone, and once.
+                for device in driver::devices() {
+                    if !device.is_noted_lost.swap(true, Ordering::Relaxed) {
+                        health::note_lost(&device.health, device.index);
+                        health::note_xid(&device.health, device.index, XID_OFF_THE_BUS);
+                    }
+                }
+            }
+            _ => health::note_xid(&self.health, self.index, XID_PAGE_FAULT),
+        }
     }
 
     /// PCI address as text.

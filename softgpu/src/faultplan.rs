@@ -115,12 +115,19 @@ impl Plan {
         Some(())
     }
 
-    /// Counts an allocation: whether it is to fail.
-    pub(crate) fn is_out_of_memory(&self) -> bool {
-        self.oom_after.is_some_and(|after| {
+    /// Counts an allocation of device memory.
+    ///
+    /// # Errors
+    /// OUT_OF_MEMORY if it is to fail.
+    pub(crate) fn allocation(&self) -> CuResult {
+        let is_full = self.oom_after.is_some_and(|after| {
             let before = self.allocations.fetch_add(1, Ordering::Relaxed);
             before >= after
-        })
+        });
+        if is_full {
+            return Err(CuError::OUT_OF_MEMORY);
+        }
+        Ok(())
     }
 
     /// Counts a launch.
@@ -239,7 +246,7 @@ mod tests {
             "oom:2, illegal:k:3,illegal:once,slow-copy:1000,base:0x1_0000,ecc:7",
         );
         let plan = plan.unwrap();
-        let failing = [(); 4].map(|()| plan.is_out_of_memory());
+        let failing = [(); 4].map(|()| plan.allocation().is_err());
         assert_eq!(failing, [false, false, true, true]);
         let launches = [(); 4].map(|()| plan.launch("k"));
         let illegal = Err(CuError::ILLEGAL_ADDRESS);

@@ -6,12 +6,15 @@
 //! ```text
 //! xid ORDINAL NUMBER                 an event, numbered as NVIDIA's Xid errors are
 //! ecc ORDINAL corrected|uncorrected COUNT
+//! lost ORDINAL [PID START]           gone, for as long as that process lives
 //! ```
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::ledger::start_time;
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,13 @@ pub(crate) enum Note {
         is_corrected: bool,
         /// How many.
         count: u64,
+    },
+    /// The device is gone.
+    Lost {
+        /// The device, as the machine counts.
+        ordinal: usize,
+        /// For which process: its number and when it started. For all if none is named.
+        process: Option<(u32, u64)>,
     },
     /// An event.
     Xid {
@@ -43,6 +53,34 @@ pub(crate) fn path(state: &Path) -> PathBuf {
 
 /// Appends an event. Without a place for it nobody is told.
 pub(crate) fn note_xid(path: &Path, ordinal: usize, number: u64) {
+    note(path, &format!("xid {ordinal} {number}\n"));
+}
+
+/// Appends an uncorrected error of memory.
+pub(crate) fn note_ecc(path: &Path, ordinal: usize) {
+    note(path, &format!("ecc {ordinal} uncorrected 1\n"));
+}
+
+/// Appends that the device is gone for this process.
+pub(crate) fn note_lost(path: &Path, ordinal: usize) {
+    let pid = std::process::id();
+    let start = start_time(pid).unwrap_or(0);
+    note(path, &format!("lost {ordinal} {pid} {start}\n"));
+}
+
+/// Whether a device is gone, for a process that still lives if it is for one only.
+pub(crate) fn is_lost(path: &Path, wanted: usize) -> bool {
+    let (notes, _) = read(path, 0);
+    notes.into_iter().any(|note| match note {
+        Note::Lost { ordinal, process } => {
+            let lives = |(pid, start)| start_time(pid) == Some(start);
+            ordinal == wanted && process.is_none_or(lives)
+        }
+        Note::Ecc { .. } | Note::Xid { .. } => false,
+    })
+}
+
+fn note(path: &Path, line: &str) {
     let file = OpenOptions::new()
         .append(true)
         .create(true)
@@ -57,7 +95,7 @@ pub(crate) fn note_xid(path: &Path, ordinal: usize, number: u64) {
         .is_ok_and(|data| data.is_file() && data.len() < LEN_MAX);
     if is_room {
         // In one write, so that lines of several processes do not mix.
-        let _ = file.write_all(format!("xid {ordinal} {number}\n").as_bytes());
+        let _ = file.write_all(line.as_bytes());
     }
 }
 
@@ -93,6 +131,14 @@ fn parse(line: &str) -> Option<Note> {
         ["xid", ordinal, number] => Some(Note::Xid {
             ordinal: ordinal.parse().ok()?,
             number: number.parse().ok()?,
+        }),
+        ["lost", ordinal] => Some(Note::Lost {
+            ordinal: ordinal.parse().ok()?,
+            process: None,
+        }),
+        ["lost", ordinal, pid, start] => Some(Note::Lost {
+            ordinal: ordinal.parse().ok()?,
+            process: Some((pid.parse().ok()?, start.parse().ok()?)),
         }),
         ["ecc", ordinal, kind @ ("corrected" | "uncorrected"), count] => Some(Note::Ecc {
             ordinal: ordinal.parse().ok()?,
@@ -143,6 +189,13 @@ mod tests {
             "what was half a line became nonsense"
         );
         assert_eq!(read(Path::new("/dev/zero"), 0).0.len(), 0);
+        assert!(!is_lost(&path, 1));
+        note(&path, "lost 1 1 1\n");
+        assert!(!is_lost(&path, 1), "for a process that is no more");
+        note_lost(&path, 1);
+        assert!(is_lost(&path, 1) && !is_lost(&path, 2));
+        note(&path, "lost 2\n");
+        assert!(is_lost(&path, 2));
         std::fs::remove_file(&path).unwrap();
     }
 }

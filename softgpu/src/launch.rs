@@ -43,7 +43,8 @@ impl Prepared {
         let _running = device.arena.running();
         let plan = faultplan::plan();
         let name = self.kernel.name();
-        plan.launch(name)?;
+        plan.launch(name)
+            .inspect_err(|&fault| device.note_planned(fault))?;
         if let Some(time) = plan.kernel_time(name) {
             faultplan::pass(Instant::now(), time, &context.cancel);
             return Ok(());

@@ -8,12 +8,13 @@
 //! ```text
 //! softgpu 1
 //! device ORDINAL CAPACITY
-//! process PID START ORDINAL BYTES BUSY SINCE
+//! process PID START ORDINAL BYTES BUSY SINCE MOVED MOVED_SINCE
 //! ```
 //!
 //! START is since boot in clock ticks, BUSY the nanoseconds in which kernels of the process ran on
-//! the device, SINCE when the kernels running now began (nanoseconds since boot; 0: none runs).
-//! The two are for monitors, and written at most every 50 ms but for what ends: a long kernel that
+//! the device, SINCE when the kernels running now began (nanoseconds since boot; 0: none runs);
+//! MOVED and MOVED_SINCE are the same of copies and fills.
+//! They are for monitors, and written at most every 50 ms but for what ends: a long kernel that
 //! starts sooner after the last change is seen when it ends.
 
 use std::fmt::Write as _;
@@ -38,19 +39,26 @@ pub(crate) struct Ledger {
 /// What runs on a device, and what the file says of it.
 #[derive(Debug, Default)]
 struct Activity {
-    running: u32,
-    /// When the first of those that run began.
-    since_ns: u64,
-    busy_ns: u64,
-    is_noted_running: bool,
+    /// Of kernels, of copies.
+    spans: [Span; 2],
     noted_ns: u64,
     /// What this process uses of the device's memory.
     len: u64,
 }
 
-/// A kernel runs for as long as this exists.
+/// Time in which something ran.
+#[derive(Debug, Default)]
+struct Span {
+    running: u32,
+    /// When the first of those that run began.
+    since_ns: u64,
+    busy_ns: u64,
+    is_noted_running: bool,
+}
+
+/// A kernel runs, or a copy, for as long as this exists.
 #[derive(Debug)]
-pub(crate) struct Running<'a>(&'a Ledger);
+pub(crate) struct Running<'a>(&'a Ledger, usize);
 
 /// What a process uses of a device, for monitors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +75,8 @@ pub(crate) struct Usage {
     pub(crate) len: u64,
     /// Nanoseconds in which its kernels ran until now.
     pub(crate) busy_ns: u64,
+    /// Nanoseconds in which it copied or filled memory of the device.
+    pub(crate) moved_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +90,8 @@ struct Entry {
     process: Process,
     ordinal: usize,
     len: u64,
-    busy_ns: u64,
-    since_ns: u64,
+    /// How long kernels and copies ran, and since when they do.
+    times: [(u64, u64); 2],
 }
 
 impl Ledger {
@@ -101,35 +111,50 @@ impl Ledger {
 
     /// Notes that a kernel runs, until the value returned is dropped.
     pub(crate) fn running(&self) -> Running<'_> {
-        let mut activity = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = now_ns();
-        if activity.running == 0 {
-            activity.since_ns = now;
-        }
-        activity.running += 1;
-        if !activity.is_noted_running && now.saturating_sub(activity.noted_ns) >= NOTE_EVERY_NS {
-            self.note(&mut activity, now);
-        }
-        Running(self)
+        self.begin(KERNELS)
     }
 
-    fn ended(&self) {
+    /// Notes that memory is copied or filled, until the value returned is dropped.
+    pub(crate) fn moving(&self) -> Running<'_> {
+        self.begin(COPIES)
+    }
+
+    fn begin(&self, kind: usize) -> Running<'_> {
         let mut activity = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
-        activity.running -= 1;
-        if activity.running > 0 {
+        let now = now_ns();
+        let noted_ns = activity.noted_ns;
+        let span = &mut activity.spans[kind];
+        if span.running == 0 {
+            span.since_ns = now;
+        }
+        span.running += 1;
+        if !span.is_noted_running && now.saturating_sub(noted_ns) >= NOTE_EVERY_NS {
+            self.note(&mut activity, now);
+        }
+        Running(self, kind)
+    }
+
+    fn ended(&self, kind: usize) {
+        let mut activity = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted_ns = activity.noted_ns;
+        let span = &mut activity.spans[kind];
+        span.running -= 1;
+        if span.running > 0 {
             return;
         }
         let now = now_ns();
-        activity.busy_ns += now.saturating_sub(activity.since_ns);
-        activity.since_ns = 0;
-        if activity.is_noted_running || now.saturating_sub(activity.noted_ns) >= NOTE_EVERY_NS {
+        span.busy_ns += now.saturating_sub(span.since_ns);
+        span.since_ns = 0;
+        if span.is_noted_running || now.saturating_sub(noted_ns) >= NOTE_EVERY_NS {
             self.note(&mut activity, now);
         }
     }
 
     /// Writes what runs. Without a place for it no monitor is told.
     fn note(&self, activity: &mut Activity, now: u64) {
-        activity.is_noted_running = activity.running > 0;
+        for span in &mut activity.spans {
+            span.is_noted_running = span.running > 0;
+        }
         activity.noted_ns = now;
         if let Ok((file, mut entries)) = self.open() {
             self.replace(&mut entries, activity);
@@ -140,13 +165,14 @@ impl Ledger {
     /// Puts what this process uses in the place of what it used.
     fn replace(&self, entries: &mut Vec<Entry>, activity: &Activity) {
         entries.retain(|entry| entry.process != self.process || entry.ordinal != self.ordinal);
-        if activity.len > 0 || activity.running > 0 || activity.busy_ns > 0 {
+        let spans = &activity.spans;
+        let is_used = |span: &Span| span.running > 0 || span.busy_ns > 0;
+        if activity.len > 0 || spans.iter().any(is_used) {
             entries.push(Entry {
                 process: self.process,
                 ordinal: self.ordinal,
                 len: activity.len,
-                busy_ns: activity.busy_ns,
-                since_ns: activity.since_ns,
+                times: spans.each_ref().map(|span| (span.busy_ns, span.since_ns)),
             });
         }
     }
@@ -178,15 +204,19 @@ impl Ledger {
         let live =
             entries.filter(|entry| start_time(entry.process.pid) == Some(entry.process.start));
         live.map(|entry| {
-            let running_ns = match entry.since_ns {
-                0 => 0,
-                since_ns => now.saturating_sub(since_ns),
-            };
+            let [busy_ns, moved_ns] = entry.times.map(|(until_now_ns, since_ns)| {
+                let running_ns = match since_ns {
+                    0 => 0,
+                    since_ns => now.saturating_sub(since_ns),
+                };
+                until_now_ns.saturating_add(running_ns)
+            });
             Usage {
                 pid: entry.process.pid,
                 ordinal: entry.ordinal,
                 len: entry.len,
-                busy_ns: entry.busy_ns.saturating_add(running_ns),
+                busy_ns,
+                moved_ns,
             }
         })
         .collect()
@@ -271,9 +301,11 @@ impl Ledger {
         for entry in entries {
             let Process { pid, start } = entry.process;
             let (ordinal, len) = (entry.ordinal, entry.len);
-            let (busy, since) = (entry.busy_ns, entry.since_ns);
-            writeln!(text, "process {pid} {start} {ordinal} {len} {busy} {since}")
-                .expect("a String takes all");
+            write!(text, "process {pid} {start} {ordinal} {len}").expect("a String takes all");
+            for (busy, since) in entry.times {
+                write!(text, " {busy} {since}").expect("a String takes all");
+            }
+            text.push('\n');
         }
         // Should this be cut off half-way, the lines lost come back with their processes' next
         // change.
@@ -307,7 +339,7 @@ impl Drop for Ledger {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.ended();
+        self.0.ended(self.1);
     }
 }
 
@@ -317,19 +349,21 @@ fn parse(line: &str) -> Option<Entry> {
         pid: words.next()?.parse().ok()?,
         start: words.next()?.parse().ok()?,
     };
+    let (ordinal, len) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    // Missing in lines by hand.
+    let mut time = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    let times = [(time(), time()), (time(), time())];
     Some(Entry {
         process,
-        ordinal: words.next()?.parse().ok()?,
-        len: words.next()?.parse().ok()?,
-        // Missing in lines by hand.
-        busy_ns: words.next().and_then(|word| word.parse().ok()).unwrap_or(0),
-        since_ns: words.next().and_then(|word| word.parse().ok()).unwrap_or(0),
+        ordinal,
+        len,
+        times,
     })
 }
 
 /// When a process started: the 22nd field of its stat file (proc_pid_stat(5)), counted behind the
 /// name, which may hold anything. `None` if there is no such process or it has ended.
-fn start_time(pid: u32) -> Option<u64> {
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = String::from_utf8_lossy(&stat[name_end + 1..]);
@@ -339,6 +373,9 @@ fn start_time(pid: u32) -> Option<u64> {
     (!matches!(state, "Z" | "X")).then_some(start)
 }
 
+/// The spans of an activity.
+const KERNELS: usize = 0;
+const COPIES: usize = 1;
 /// Activity is written no more often than this.
 const NOTE_EVERY_NS: u64 = 50_000_000;
 /// A ledger of a few thousand processes.
@@ -391,6 +428,13 @@ mod tests {
         let after = usage();
         assert!(after.busy_ns > 0 && after.len == 20, "{after:?}");
         assert_eq!(usage().busy_ns, after.busy_ns, "nothing runs");
+        assert_eq!(after.moved_ns, 0);
+        let moving = ledger.moving();
+        assert!(ledger.set(30).unwrap());
+        let earlier = usage().moved_ns;
+        while usage().moved_ns == earlier {}
+        drop(moving);
+        assert_eq!(usage().busy_ns, after.busy_ns, "only copies ran");
         drop(ledger);
         assert_eq!(Ledger::usage(&path), []);
         fs::remove_file(path).unwrap();

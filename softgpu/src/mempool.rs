@@ -15,6 +15,7 @@ use flexdirect_wire::abi::{CuError, CuMemoryPool};
 use crate::arena::{GRANULE, Purpose};
 use crate::device::Device;
 use crate::driver;
+use crate::faultplan;
 use crate::raw::lock;
 use crate::table::Table;
 use crate::windows::{self, Devices, Window};
@@ -206,6 +207,7 @@ impl Pool {
     ) -> Result<u64, CuError> {
         let rounded = len.checked_next_multiple_of(GRANULE);
         let rounded = rounded.ok_or(CuError::OUT_OF_MEMORY)?;
+        faultplan::plan().allocation()?;
         let mut state = lock(&self.state);
         if let Some(address) = state.fitting(rounded, stream) {
             let arena = &self.device().arena;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use flexdirect_wire::abi::{CuError, CuMemAllocationProp, CuMemGenericAllocationHandle, CuResult};
 
 use crate::driver;
+use crate::faultplan;
 use crate::raw::{self, Reservation, lock};
 use crate::table::Table;
 use crate::windows::{self, Devices, Window, bit};
@@ -71,6 +72,7 @@ impl Physical {
     /// # Errors
     /// OUT_OF_MEMORY.
     pub(crate) fn new(len: u64, about: About) -> Result<Arc<Self>, CuError> {
+        faultplan::plan().allocation()?;
         let arena = &driver::devices()[about.device].arena;
         let charge = || arena.charge(len);
         let charged = charge().or_else(|full| {

@@ -262,6 +262,8 @@ impl NvmlError {
     pub const NOT_FOUND: Self = Self(6);
     /// More room is needed.
     pub const INSUFFICIENT_SIZE: Self = Self(7);
+    /// The device has fallen off the bus.
+    pub const GPU_IS_LOST: Self = Self(15);
     /// Nothing happened in the time given.
     pub const TIMEOUT: Self = Self(10);
     /// A struct of another version.

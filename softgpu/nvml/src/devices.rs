@@ -21,13 +21,14 @@ pub(crate) struct Library {
     samples: Vec<Option<Sample>>,
 }
 
-/// How long kernels had run when it was last looked.
+/// How long kernels and copies had run when it was last looked.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     taken_ns: u64,
-    busy_ns: u64,
-    /// What was last told.
-    percent: u32,
+    /// Of kernels, of copies.
+    busy_ns: [u64; 2],
+    /// What was last told of each.
+    percent: [u32; 2],
 }
 
 /// One device.
@@ -126,12 +127,16 @@ pub(crate) fn handle(index: usize) -> NvmlDevice {
 /// A device by its handle.
 ///
 /// # Errors
-/// UNINITIALIZED, INVALID_ARGUMENT.
+/// UNINITIALIZED, INVALID_ARGUMENT, GPU_IS_LOST.
 pub(crate) fn find(device: NvmlDevice) -> Result<Device, NvmlError> {
     let index = device.0.checked_sub(HANDLE_BASE);
     let devices = all()?;
     let found = index.and_then(|index| devices.into_iter().nth(index));
-    found.ok_or(NvmlError::INVALID_ARGUMENT)
+    let found = found.ok_or(NvmlError::INVALID_ARGUMENT)?;
+    if health::is_lost(&health_path()?, found.index) {
+        return Err(NvmlError::GPU_IS_LOST);
+    }
+    Ok(found)
 }
 
 impl Device {
@@ -149,16 +154,19 @@ impl Device {
         Ok(used.min(self.memory_len))
     }
 
-    /// Percentage of the time since this was last asked, at least 50 ms ago, in which kernels
-    /// ran. The first time it waits that long.
-    pub(crate) fn utilization(&self) -> Result<u32, NvmlError> {
+    /// Percentages of the time since this was last asked, at least 50 ms ago, in which kernels
+    /// ran, and in which memory was copied or filled. The first time it waits that long.
+    pub(crate) fn utilization(&self) -> Result<[u32; 2], NvmlError> {
         let sample = |library: &Library| {
             let usage = Ledger::usage(&library.config.state);
             let own = usage.iter().filter(|usage| usage.ordinal == self.index);
             Sample {
                 taken_ns: now_ns(),
-                busy_ns: own.map(|usage| usage.busy_ns).sum(),
-                percent: 0,
+                busy_ns: own.fold([0, 0], |[busy, moved], usage| {
+                    let add = u64::saturating_add;
+                    [add(busy, usage.busy_ns), add(moved, usage.moved_ns)]
+                }),
+                percent: [0, 0],
             }
         };
         let before = with(|library| {
@@ -176,8 +184,10 @@ impl Device {
             let mut now = sample(library);
             let span = now.taken_ns.saturating_sub(before.taken_ns).max(1);
             // Less than before if a process has ended.
-            let busy = now.busy_ns.saturating_sub(before.busy_ns).min(span);
-            now.percent = u32::try_from(busy * 100 / span).unwrap_or(100);
+            now.percent = std::array::from_fn(|kind| {
+                let busy = now.busy_ns[kind].saturating_sub(before.busy_ns[kind]);
+                u32::try_from(busy.min(span) * 100 / span).unwrap_or(100)
+            });
             library.samples[self.index] = Some(now);
             Ok(now.percent)
         })
@@ -192,7 +202,7 @@ impl Device {
                 is_corrected,
                 count,
             } if ordinal == self.index && is_corrected == corrected => Some(count),
-            _ => None,
+            Note::Ecc { .. } | Note::Lost { .. } | Note::Xid { .. } => None,
         });
         Ok(counts.fold(0, u64::saturating_add))
     }

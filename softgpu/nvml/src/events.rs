@@ -96,6 +96,7 @@ impl Set {
         self.end = end;
         for note in notes {
             let (device, event_type, event_data) = match note {
+                Note::Lost { .. } => continue,
                 Note::Xid { ordinal, number } => (ordinal, XID, number),
                 Note::Ecc {
                     ordinal,

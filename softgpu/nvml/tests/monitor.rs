@@ -14,6 +14,11 @@ const CHILD: &str = "SOFTGPU_TEST_CHILD";
 
 /// Runs `body` in a process of its own with two devices of 64 MiB.
 fn alone(name: &str, body: fn()) {
+    alone_with(name, "", body);
+}
+
+/// The same with faults on purpose.
+fn alone_with(name: &str, faults: &str, body: fn()) {
     if std::env::var_os(CHILD).is_some() {
         body();
         return;
@@ -27,6 +32,7 @@ fn alone(name: &str, body: fn()) {
         .env("SOFTGPU_MEMORY", "64M")
         .env("SOFTGPU_SMS", "2")
         .env("SOFTGPU_STATE", &state)
+        .env("SOFTGPU_FAULT", faults)
         .output()
         .unwrap();
     let _ = std::fs::remove_file(&state);
@@ -210,6 +216,81 @@ fn use_of_a_device_is_seen() {
         cuda::cuCtxSynchronize().unwrap();
         while busy() > 0 {}
     });
+}
+
+#[test]
+fn copies_are_use_of_memory() {
+    alone_with("copies_are_use_of_memory", "slow-copy:1000000", || {
+        assert_eq!(nvmlInit_v2(), 0);
+        start_driver();
+        let rates = || out(|rates| nvmlDeviceGetUtilizationRates(device(1), rates)).unwrap();
+        assert_eq!(rates(), [0, 0]);
+        let mut memory = CuDevicePtr(0);
+        cuda::cuMemAlloc_v2(Out(&raw mut memory), 1 << 20).unwrap();
+        let copier = std::thread::spawn(move || {
+            let mut context = CuContext(0);
+            cuda::cuDevicePrimaryCtxRetain(Out(&raw mut context), CuDevice(0)).unwrap();
+            cuda::cuCtxSetCurrent(context).unwrap();
+            let bytes = vec![1u8; 400_000];
+            let from = InBytes(bytes.as_ptr().cast_mut().cast());
+            cuda::cuMemcpyHtoD_v2(memory, from, bytes.len()).unwrap();
+        });
+        // It takes 0.4 s, in which some span is busy to its end.
+        let mut seen = [0, 0];
+        while seen[1] < 50 {
+            seen = rates();
+            assert!(seen[1] > 0 || !copier.is_finished(), "{seen:?}");
+        }
+        assert_eq!(seen[0], 0, "no kernel ran");
+        copier.join().unwrap();
+        while rates()[1] > 0 {}
+    });
+}
+
+/// The first fault of `wild`, which does not get as far as its own, and its Xid.
+fn planned(fault: u32, xid: u64) {
+    assert_eq!(nvmlInit_v2(), 0);
+    let set = out(|set| nvmlEventSetCreate(set)).unwrap();
+    assert_eq!(nvmlDeviceRegisterEvents(device(1), 8, set), 0);
+    start_driver();
+    launch(load(), "wild", 0);
+    assert_eq!(
+        cuda::cuCtxSynchronize().map_err(|error| error.code()),
+        Err(fault)
+    );
+    let event = out(|data| nvmlEventSetWait_v2(set, data, 60_000)).unwrap();
+    assert_eq!((event.event_type, event.event_data), (8, xid));
+    assert_eq!(event.device, device(1).0);
+    let again = out(|data: Out<NvmlEventData>| nvmlEventSetWait_v2(set, data, 0));
+    assert_eq!(again.map(drop), Err(NvmlError::TIMEOUT.0), "told once");
+}
+
+fn uncorrected(index: u32) -> Result<u64, u32> {
+    out(|count| nvmlDeviceGetTotalEccErrors(device(index), 1, 0, count))
+}
+
+#[test]
+fn an_ecc_error_on_purpose_is_counted() {
+    alone_with("an_ecc_error_on_purpose_is_counted", "ecc:0", || {
+        planned(214, 48);
+        assert_eq!([1, 0].map(uncorrected), [Ok(1), Ok(0)]);
+    });
+}
+
+#[test]
+fn a_device_lost_on_purpose_is_lost() {
+    alone_with("a_device_lost_on_purpose_is_lost", "lost:0", || {
+        planned(46, 79);
+        assert_eq!(uncorrected(1), Err(NvmlError::GPU_IS_LOST.0));
+        assert_eq!(out(|count| nvmlDeviceGetCount_v2(count)), Ok(2));
+        assert_eq!(uncorrected(0), Ok(0), "the driver does not see that one");
+    });
+}
+
+#[test]
+fn an_illegal_address_on_purpose_is_an_event() {
+    let name = "an_illegal_address_on_purpose_is_an_event";
+    alone_with(name, "illegal:wild", || planned(700, 31));
 }
 
 #[test]

@@ -134,12 +134,12 @@ pub(super) fn paced(
     len: usize,
     copy: impl FnOnce() -> CuResult + Send + 'static,
 ) -> Work {
-    let Some(time) = faultplan::plan().copy_time(len) else {
-        return Work::Execute(Box::new(copy));
-    };
     let owner = Arc::clone(context);
     Work::Execute(Box::new(move || {
-        faultplan::pass(Instant::now(), time, &owner.cancel);
+        let _moving = owner.device().arena.moving();
+        if let Some(time) = faultplan::plan().copy_time(len) {
+            faultplan::pass(Instant::now(), time, &owner.cancel);
+        }
         copy()
     }))
 }
@@ -308,7 +308,9 @@ fn fill(dst: CuDevicePtr, element: &[u8], count: usize, stream: CuStream) -> CuR
     let place = Place::device(dst, len)?;
     let (span, held) = (place.span(), place.held());
     let pattern = element.to_vec();
+    let device = context.device();
     let work = move || {
+        let _moving = device.arena.moving();
         span.fill(&pattern);
         drop(held);
         Ok(())

@@ -384,7 +384,9 @@ fn fill(
         slice: 0,
     };
     let (pattern, held) = (element.to_vec(), place.held());
+    let device = context.device();
     let work = move || {
+        let _moving = device.arena.moving();
         for y in 0..height {
             rows.row(0, y, width).fill(&pattern);
         }

@@ -11,6 +11,7 @@ use crate::capture;
 use crate::context::{self, Context};
 use crate::device::Device;
 use crate::driver;
+use crate::faultplan;
 use crate::graph;
 use crate::managed;
 use crate::mempool;
@@ -43,6 +44,7 @@ pub(crate) fn allocate(
     if len == 0 {
         return Err(CuError::INVALID_VALUE);
     }
+    faultplan::plan().allocation()?;
     let device = context.device();
     let attempt = || device.arena.allocate(len as u64, context.id, purpose);
     let made = attempt().or_else(|full| {

@@ -156,7 +156,9 @@ impl Action {
     /// Those of the copy.
     pub(crate) fn copy(context: &Arc<Context>, described: &CudaMemcpy3d) -> Result<Self, CuError> {
         let transfer = Transfer::new(described)?;
+        let device = context.device();
         let body = move || {
+            let _moving = device.arena.moving();
             if let Some(transfer) = &transfer {
                 transfer.execute();
             }
@@ -192,7 +194,9 @@ impl Action {
         let start = place.span().address();
         let held = place.held();
         let pattern = fill.value.to_le_bytes()[..size].to_vec();
+        let device = context.device();
         let body = move || {
+            let _moving = device.arena.moving();
             let _held = &held;
             for row in 0..=rows {
                 Span::new(start + (row * pitch) as u64, width).fill(&pattern);

@@ -12,6 +12,7 @@ use flexdirect_wire::abi::CuError;
 use super::About;
 use crate::arena::{Allocation, Purpose};
 use crate::driver;
+use crate::faultplan;
 use crate::mempool;
 use crate::raw::lock;
 
@@ -61,6 +62,7 @@ impl GraphMemory {
         if len == 0 {
             return Err(CuError::INVALID_VALUE);
         }
+        faultplan::plan().allocation()?;
         let arena = &driver::devices()[device].arena;
         let attempt = || arena.allocate(len as u64, context, Purpose::Graph);
         let made = attempt().or_else(|full| {

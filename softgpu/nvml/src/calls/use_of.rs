@@ -43,7 +43,8 @@ pub(crate) fn nvmlDeviceGetBAR1MemoryInfo(
     nvmlDeviceGetMemoryInfo(device, bar1_memory)
 }
 
-/// Time in which memory was used is not measured apart: 0.
+/// Of memory: the share of the time in which it was copied or filled. What kernels read and write
+/// is not measured apart.
 pub(crate) fn nvmlDeviceGetUtilizationRates(
     device: NvmlDevice,
     utilization: Out<[u32; 2]>,
@@ -52,7 +53,7 @@ pub(crate) fn nvmlDeviceGetUtilizationRates(
     if utilization.is_null() {
         return Err(NvmlError::INVALID_ARGUMENT);
     }
-    put(utilization, [device.utilization()?, 0])
+    put(utilization, device.utilization()?)
 }
 
 pub(crate) fn nvmlDeviceGetEncoderUtilization(
