@@ -99,14 +99,16 @@ const VALUES: &[(Attribute, i32)] = &[
     (Attribute::MAXIMUM_TEXTURE2D_LAYERED_LAYERS, 2048),
     (Attribute::SURFACE_ALIGNMENT, 512),
     (Attribute::CONCURRENT_KERNELS, 1),
+    // As NVML says, which counts errors.
+    (Attribute::ECC_ENABLED, 1),
     (Attribute::MEMORY_CLOCK_RATE, MEMORY_CLOCK_KHZ),
-    (Attribute::GLOBAL_MEMORY_BUS_WIDTH, 64),
-    (Attribute::L2_CACHE_SIZE, 4 << 20),
+    (Attribute::GLOBAL_MEMORY_BUS_WIDTH, 5120),
+    (Attribute::L2_CACHE_SIZE, 40 << 20),
     (
         Attribute::MAX_THREADS_PER_MULTIPROCESSOR,
         THREADS_PROCESSOR.cast_signed(),
     ),
-    (Attribute::ASYNC_ENGINE_COUNT, 2),
+    (Attribute::ASYNC_ENGINE_COUNT, 3),
     (Attribute::UNIFIED_ADDRESSING, 1),
     (Attribute::MAXIMUM_TEXTURE1D_LAYERED_WIDTH, 32_768),
     (Attribute::MAXIMUM_TEXTURE1D_LAYERED_LAYERS, 2048),
@@ -190,6 +192,10 @@ const VALUES: &[(Attribute, i32)] = &[
     (Attribute::NUMA_ID, -1),
     (Attribute::HOST_NUMA_ID, -1),
 ];
+
+#[cfg(test)]
+#[path = "attributes/known.rs"]
+mod known;
 
 #[cfg(test)]
 mod tests {

@@ -225,3 +225,29 @@ fn made_up_handles_are_refused() {
         }
     });
 }
+
+#[test]
+fn limits_are_those_of_contexts_of_computing() {
+    alone("limits_are_those_of_contexts_of_computing", &[], || {
+        start();
+        let limit = |number| out(|value| cuCtxGetLimit(value, CuLimit(number)));
+        assert_eq!(limit(3), Ok(2), "depth of synchronisation");
+        cuCtxSetLimit(CuLimit(5), 1 << 20).unwrap();
+        assert_eq!(limit(5), Ok(128), "a hint, cut to what there is");
+        cuCtxSetLimit(CuLimit(6), 1 << 20).unwrap();
+        assert_eq!(limit(6), Ok(0), "no cache can be set aside");
+        for number in 7..10 {
+            let unsupported = CuError::UNSUPPORTED_LIMIT;
+            assert_eq!(limit(number), Err(unsupported), "{number}");
+            assert_eq!(
+                cuCtxSetLimit(CuLimit(number), 1),
+                Err(unsupported),
+                "{number}"
+            );
+        }
+        assert_eq!(limit(10), Err(CuError::INVALID_VALUE), "there is none");
+        let (mut luid, mut mask) = ([0; 8], 0);
+        let known = cuDeviceGetLuid(luid.as_mut_ptr(), &raw mut mask, CuDevice(0));
+        assert_eq!(known, Err(CuError::NOT_SUPPORTED), "Windows alone has them");
+    });
+}

@@ -183,16 +183,33 @@ pub(crate) fn cuCtxSetLimit(limit: CuLimit, value: usize) -> CuResult {
     if refused {
         return Err(CuError::INVALID_VALUE);
     }
+    let value = match limit.0 {
+        // Hints, cut to what the device can do.
+        FETCH_GRANULARITY => value.min(FETCH_LEN_MAX),
+        PERSISTING_CACHE => 0,
+        _ => value,
+    };
     let mut settings = lock(&current.settings);
-    let place = settings.limits.get_mut(limit.0 as usize);
-    *place.ok_or(CuError::UNSUPPORTED_LIMIT)? = value;
+    *settings
+        .limits
+        .get_mut(known(limit)?)
+        .ok_or(CuError::UNSUPPORTED_LIMIT)? = value;
     Ok(())
+}
+
+/// Index of a limit. Those from 7 to 9 are of contexts made for graphics, which there are none of.
+fn known(limit: CuLimit) -> Result<usize, CuError> {
+    match limit.0 {
+        0..LIMITS => Ok(limit.0 as usize),
+        LIMITS..LIMIT_MAX => Err(CuError::UNSUPPORTED_LIMIT),
+        _ => Err(CuError::INVALID_VALUE),
+    }
 }
 
 pub(crate) fn cuCtxGetLimit(pvalue: Out<usize>, limit: CuLimit) -> CuResult {
     let current = context::current()?;
     let settings = lock(&current.settings);
-    let value = settings.limits.get(limit.0 as usize);
+    let value = settings.limits.get(known(limit)?);
     pvalue.write(*value.ok_or(CuError::UNSUPPORTED_LIMIT)?)
 }
 
@@ -272,6 +289,14 @@ const STACK_SIZE: u32 = 0;
 const STACK_LEN_MAX: usize = 512 << 10;
 /// CU_LIMIT_MALLOC_HEAP_SIZE.
 const HEAP_SIZE: u32 = 2;
+/// CU_LIMIT_MAX_L2_FETCH_GRANULARITY, and its most in bytes.
+const FETCH_GRANULARITY: u32 = 5;
+const FETCH_LEN_MAX: usize = 128;
+/// CU_LIMIT_PERSISTING_L2_CACHE_SIZE: none can be set aside, as the attribute of the most says.
+const PERSISTING_CACHE: u32 = 6;
+/// The limits that contexts of computing have, and CU_LIMIT_MAX.
+const LIMITS: u32 = 7;
+const LIMIT_MAX: u32 = 10;
 const API_VERSION: u32 = 3020;
 const CACHE_CONFIG_MAX: u32 = 3;
 const FLAGS_MASK: u32 = 0xff;
