@@ -22,7 +22,9 @@ NVCC_FLAGS := -std=c++17 -O2 -L$(CUDA_TOOLKIT)/lib --cudart static
 CODE := -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
         -gencode arch=compute_80,code=compute_80
 PROGRAMS := $(basename $(notdir $(wildcard conformance/programs/*.cu conformance/programs/*.c)))
-PROGRAMS_BUILT := $(addprefix target/conformance/,$(PROGRAMS))
+# One program compressed in each way, and once with machine code alone.
+SAXPY_IMAGES := $(addprefix saxpy-,size speed balance none sass)
+PROGRAMS_BUILT := $(addprefix target/conformance/,$(PROGRAMS) $(SAXPY_IMAGES))
 
 # The kernels and their checks. ARCH and OPTIONS are what `make kernels-matrix` varies.
 KERNELS := $(patsubst conformance/kernels/check_%.cu,%,\
@@ -79,6 +81,16 @@ target/conformance/separate: OPTIONS := -rdc=true conformance/programs/separate/
 target/conformance/separate: $(wildcard conformance/programs/separate/*)
 $(addprefix target/conformance/,big_shared constants default_streams event_times many_modules \
     occupancy priorities sticky templates thrust): CODE := -gencode arch=compute_80,code=compute_80
+
+target/conformance/saxpy-sass: CODE := -gencode arch=compute_80,code=sm_80
+target/conformance/saxpy-sass: OPTIONS :=
+target/conformance/saxpy-%: OPTIONS = --compress-mode=$*
+target/conformance/saxpy-%: CODE := -gencode arch=compute_80,code=sm_80 \
+    -gencode arch=compute_80,code=compute_80
+target/conformance/saxpy-%: conformance/programs/saxpy.cu conformance/programs/proof.h | $(NVCC)
+	@echo "nvcc saxpy-$*"
+	@mkdir -p $(@D)
+	@$(NVCC) $(NVCC_FLAGS) $(CODE) $(OPTIONS) $< -o $@.new && mv $@.new $@
 
 target/conformance/%: conformance/programs/%.c | $(NVCC)
 	@echo "cc $*"

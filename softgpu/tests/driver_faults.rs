@@ -39,75 +39,82 @@ fn allocations_fail_after_so_many() {
     });
 }
 
-#[test]
-fn every_allocation_of_device_memory_counts() {
-    let name = "every_allocation_of_device_memory_counts";
-    const LEN: usize = 2 << 20;
-    const FULL: CuResult = Err(CuError::OUT_OF_MEMORY);
-    let described = CudaArray3dDescriptor {
+fn described() -> CudaArray3dDescriptor {
+    CudaArray3dDescriptor {
         width: 16,
         height: 16,
         format: CuArrayFormat(0x20),
         channels: 1,
         ..CudaArray3dDescriptor::default()
+    }
+}
+
+fn made_pitched() -> CuResult {
+    let mut place = CuDevicePtr(0);
+    out(|pitch| cuMemAllocPitch_v2(Out(&raw mut place), pitch, 64, 4, 4)).map(drop)
+}
+
+fn made_virtual() -> CuResult {
+    let mut about = CuMemAllocationProp {
+        kind: 1,
+        ..CuMemAllocationProp::default()
     };
-    let pitched = || {
-        let mut place = CuDevicePtr(0);
-        out(|pitch| cuMemAllocPitch_v2(Out(&raw mut place), pitch, 64, 4, 4)).map(drop)
+    about.location.kind = 1;
+    out(|memory| cuMemCreate(memory, 2 << 20, &raw const about, 0)).map(drop)
+}
+
+fn made_from_pool() -> CuResult {
+    let pool = out(|pool| cuDeviceGetDefaultMemPool(pool, CuDevice(0)))?;
+    out(|place| cuMemAllocFromPoolAsync(place, 16, pool, NONE)).map(drop)
+}
+
+fn made_node() -> CuResult {
+    let mut graph = CuGraph(0);
+    cuGraphCreate(&raw mut graph, 0).unwrap();
+    let pool_props = CuMemPoolProps {
+        kind: 1,
+        handle_types: 0,
+        location: CuMemLocation { kind: 1, id: 0 },
+        win32_security: std::ptr::null_mut(),
+        max_len: 0,
+        usage: 0,
+        is_rdma_capable: 0,
+        reserved: [0; 53],
     };
-    let created = || {
-        let mut about = CuMemAllocationProp {
-            kind: 1,
-            ..CuMemAllocationProp::default()
-        };
-        about.location.kind = 1;
-        out(|memory| cuMemCreate(memory, LEN, &raw const about, 0)).map(drop)
+    let mut about = CudaMemAllocNodeParams {
+        pool_props,
+        access_descs: std::ptr::null(),
+        access_desc_count: 0,
+        byte_size: 16,
+        dptr: CuDevicePtr(0),
     };
-    let node = || {
-        let mut graph = CuGraph(0);
-        cuGraphCreate(&raw mut graph, 0).unwrap();
-        let pool_props = CuMemPoolProps {
-            kind: 1,
-            handle_types: 0,
-            location: CuMemLocation { kind: 1, id: 0 },
-            win32_security: std::ptr::null_mut(),
-            max_len: 0,
-            usage: 0,
-            is_rdma_capable: 0,
-            reserved: [0; 53],
-        };
-        let mut about = CudaMemAllocNodeParams {
-            pool_props,
-            access_descs: std::ptr::null(),
-            access_desc_count: 0,
-            byte_size: 16,
-            dptr: CuDevicePtr(0),
-        };
-        let (mut node, none) = (CuGraphNode(0), std::ptr::null());
-        cuGraphAddMemAllocNode(&raw mut node, graph, none, 0, &raw mut about)
-    };
-    let from_pool = || {
-        let pool = out(|pool| cuDeviceGetDefaultMemPool(pool, CuDevice(0)))?;
-        out(|place| cuMemAllocFromPoolAsync(place, 16, pool, NONE)).map(drop)
-    };
+    let (mut node, none) = (CuGraphNode(0), std::ptr::null());
+    cuGraphAddMemAllocNode(&raw mut node, graph, none, 0, &raw mut about)
+}
+
+#[test]
+fn every_allocation_of_device_memory_counts() {
+    let name = "every_allocation_of_device_memory_counts";
+    const FULL: CuResult = Err(CuError::OUT_OF_MEMORY);
+    let described = described();
     let kinds: [(&str, &dyn Fn() -> CuResult); 9] = [
         ("alloc", &|| allocate(16).map(drop)),
-        ("pitch", &pitched),
+        ("pitch", &made_pitched),
         ("managed", &|| {
             out(|place| cuMemAllocManaged(place, 16, 1)).map(drop)
         }),
         ("async", &|| {
             out(|place| cuMemAllocAsync(place, 16, NONE)).map(drop)
         }),
-        ("pool", &from_pool),
-        ("create", &created),
+        ("pool", &made_from_pool),
+        ("create", &made_virtual),
         ("array", &|| {
             out(|array| cuArray3DCreate_v2(array, &raw const described)).map(drop)
         }),
         ("mipmap", &|| {
             out(|array| cuMipmappedArrayCreate(array, &raw const described, 3)).map(drop)
         }),
-        ("node", &node),
+        ("node", &made_node),
     ];
     if std::env::var_os("SOFTGPU_TEST_CHILD").is_none() {
         said_alone(name, &[("SOFTGPU_FAULT", "oom:9")]);
