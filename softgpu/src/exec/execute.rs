@@ -6,10 +6,10 @@ use super::check::Access;
 use super::code::{Address, Atomic, Base, Load, Logic, Op, Outcome, Region, Source};
 use super::code::{ScalarOp, Special, Store, Target};
 use super::lanes::Longs;
-use super::memory::Bad;
+use super::memory::{Bad, prefetch};
 use super::registers::{BITS, FULL};
 use super::time;
-use super::warp::{Trouble, TroubleKind, Warp, lanes};
+use super::warp::{ROWS, Trouble, TroubleKind, Warp, lanes};
 
 impl Warp {
     /// Executes `op` for the lanes of `mask`, of which there is one at least.
@@ -298,6 +298,7 @@ impl Warp {
             let mut words = [0; LANES];
             let loaded = match load.address.region {
                 Region::Global | Region::Generic if mask == FULL => {
+                    self.expect_row(addresses[0]);
                     env.spaces.memory.load_words(&addresses, &mut words)
                 }
                 Region::Shared => env.spaces.load_shared(&addresses, mask, &mut words),
@@ -309,6 +310,15 @@ impl Warp {
             }
         }
         self.load_lanes(env, load, &addresses, mask)
+    }
+
+    /// Begins to fetch the row that this load will read next, if it goes on as it has: loops over
+    /// a whole grid step over more than a page, where a CPU does not see it coming.
+    #[inline(always)]
+    fn expect_row(&mut self, first: u64) {
+        let last = &mut self.rows[self.pc % ROWS];
+        let step = first.wrapping_sub(std::mem::replace(last, first));
+        prefetch(first.wrapping_add(step));
     }
 
     fn load_lanes(

@@ -15,6 +15,10 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, 
 
 use super::LANES;
 
+mod row;
+
+pub(super) use row::prefetch;
+
 /// A contiguous range of memory of this process that kernels may touch, and windows beside it.
 #[derive(Debug)]
 pub struct Memory {
@@ -269,6 +273,11 @@ impl Memory {
     /// else.
     #[inline(always)]
     pub(super) fn load_words(&self, addresses: &[u64; LANES], into: &mut [u32; LANES]) -> bool {
+        if row::is_one_piece(addresses) && self.holds_row(addresses[0]) {
+            // SAFETY: the 128 bytes lie in the arena, aligned to words, see `Memory::new`.
+            unsafe { row::load(addresses[0], into) };
+            return true;
+        }
         if !self.all_good(addresses, 4, Access::Read) {
             return false;
         }
@@ -282,6 +291,11 @@ impl Memory {
     /// Stores 32 words, one per lane, if every lane's address is good; false (nothing stored) else.
     #[inline(always)]
     pub(super) fn store_words(&self, addresses: &[u64; LANES], values: &[u32; LANES]) -> bool {
+        if row::is_one_piece(addresses) && self.holds_row(addresses[0]) {
+            // SAFETY: the 128 bytes lie in the arena, aligned to words, see `Memory::new`.
+            unsafe { row::store(addresses[0], values) };
+            return true;
+        }
         if !self.all_good(addresses, 4, Access::Write) {
             return false;
         }
@@ -290,6 +304,12 @@ impl Memory {
             unsafe { word(address).store(value, Ordering::Relaxed) };
         }
         true
+    }
+
+    /// Whether a row of words from an address on lies in the arena, aligned.
+    #[inline(always)]
+    fn holds_row(&self, first: u64) -> bool {
+        first & 3 == 0 && self.holds(first, 4 * LANES as u64)
     }
 
     #[inline(always)]

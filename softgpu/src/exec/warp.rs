@@ -83,7 +83,12 @@ pub(super) struct Warp {
     next_lane: Option<usize>,
     pub(super) scratch_words: Words,
     pub(super) scratch_longs: Longs,
+    /// Where loads at these places (modulo [`ROWS`]) read last.
+    pub(super) rows: [u64; ROWS],
 }
+
+/// Loads of a loop that are told apart.
+pub(super) const ROWS: usize = 16;
 
 impl Warp {
     pub(super) fn new(number: u32, rows: usize) -> Self {
@@ -114,6 +119,7 @@ impl Warp {
             next_lane: None,
             scratch_words: [0; LANES],
             scratch_longs: [0; LANES],
+            rows: [0; ROWS],
         }
     }
 
