@@ -36,6 +36,7 @@ same_everywhere! {
     event_times
     fault
     found
+    graph_copies
     host_functions
     info
     late_release

@@ -23,22 +23,22 @@ const TABLES: &[&str] = &["wire/src/driver.rs"];
 
 /// Calls with code of their own on at least one side. Everything else is derived from the table: a
 /// change of this number is a decision, not an accident.
-const BY_HAND: usize = 343;
+const BY_HAND: usize = 346;
 
 /// Topics written by hand, and the program of `conformance/programs` that shows each.
 const TOPICS: &[(&str, &str)] = &[
     ("array", "arrays"),
     ("attributes", "driver_calls"),
-    ("capture", "graphs"),
+    ("capture", "graph_copies"),
     ("context", "driver_ptx"),
     ("copy", "big_copy"),
     ("event", "streams_events"),
     ("function", "found"),
-    ("graph", "graphs"),
-    ("graph_exec", "graphs"),
-    ("graph_launch", "graphs"),
-    ("graph_node", "graphs"),
-    ("graph_use", "graphs"),
+    ("graph", "graph_copies"),
+    ("graph_exec", "graph_copies"),
+    ("graph_launch", "graph_copies"),
+    ("graph_node", "graph_copies"),
+    ("graph_use", "graph_copies"),
     ("guard", "errors"),
     ("hostfn", "host_functions"),
     ("image", "driver_ptx"),

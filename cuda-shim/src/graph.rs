@@ -17,6 +17,7 @@ mod copies;
 mod exec;
 mod lists;
 mod nodes;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -38,6 +39,7 @@ pub(crate) use copies::{Form, take_copy};
 pub(crate) use exec::*;
 pub(crate) use lists::*;
 pub(crate) use nodes::*;
+pub(crate) use told::*;
 
 const BAD: CuError = CuError::INVALID_VALUE;
 
@@ -47,7 +49,7 @@ pub(crate) struct State {
     execs: Table<exec::Exec>,
     /// Parameters of kernel nodes that were told, by the slot of the node: they stay until others
     /// are told for the same slot.
-    values: Mutex<HashMap<u32, Arc<nodes::Values>>>,
+    values: Mutex<HashMap<u32, Arc<told::Values>>>,
     captures: Mutex<capture::Captures>,
 }
 

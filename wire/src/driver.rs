@@ -1183,18 +1183,18 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         node: CuGraphNode, node_params: *const CudaMemsetNodeParams,
     ) since 10000, by hand;
     /// Adds a host function to a graph.
-    0x09d8 soft never fn cuGraphAddHostNode(
+    0x09d8 local never fn cuGraphAddHostNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
         num_dependencies: usize, node_params: *const CudaHostNodeParams,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Parameters of a host function in a graph.
     0x09e0 soft never fn cuGraphHostNodeGetParams(
         node: CuGraphNode, node_params: *mut CudaHostNodeParams,
     ) since 10000;
     /// Sets parameters of a host function in a graph.
-    0x09e8 soft never fn cuGraphHostNodeSetParams(
+    0x09e8 local never fn cuGraphHostNodeSetParams(
         node: CuGraphNode, node_params: *const CudaHostNodeParams,
-    ) since 10000;
+    ) since 10000, by hand;
     /// Adds a copy of a graph to a graph.
     0x09f0 local never fn cuGraphAddChildGraphNode(
         graph_node: *mut CuGraphNode, graph: CuGraph, dependencies: *const CuGraphNode,
@@ -1392,9 +1392,9 @@ macro_rules! driver_calls { ($reader:ident) => { $crate::driver_calls! { $reader
         ctx: CuContext,
     ) since 10020, by hand;
     /// Sets parameters of a host function in an executable graph.
-    0x0b70 soft never fn cuGraphExecHostNodeSetParams(
+    0x0b70 local never fn cuGraphExecHostNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, node_params: *const CudaHostNodeParams,
-    ) since 10020;
+    ) since 10020, by hand;
     /// Replaces the actions of a child in an executable graph.
     0x0b78 local never fn cuGraphExecChildGraphNodeSetParams(
         graph_exec: CuGraphExec, node: CuGraphNode, child_graph: CuGraph,

@@ -55,7 +55,7 @@ fn status(process: &Process, stream: &Target) -> Result<u64, CuError> {
 }
 
 /// Makes the capture of a stream invalid: a question about the stream does.
-pub(super) fn refuse(process: &Process, stream: &Target) -> CuResult {
+pub(crate) fn refuse(process: &Process, stream: &Target) -> CuResult {
     let issue = stream.issue(op::cuStreamQuery);
     process.session.call(issue, &one(stream.handle))?.check()?;
     Err(CuError::STREAM_CAPTURE_UNSUPPORTED)

@@ -219,7 +219,7 @@ pub(crate) fn cuGraphLaunch(graph_exec: CuGraphExec, stream: CuStream) -> CuResu
     }
     let written: Vec<GraphLanding> = uses
         .iter()
-        .filter(|part| part.access != READ)
+        .filter(|part| part.access == WRITTEN)
         .map(|part| enter(process, part))
         .collect();
     let launched = launch(process, graph_exec, &target, &written);
@@ -228,7 +228,12 @@ pub(crate) fn cuGraphLaunch(graph_exec: CuGraphExec, stream: CuStream) -> CuResu
             process.session.landings().give_up(landing.landing);
         }
     }
-    launched
+    launched?;
+    if uses.iter().any(|part| part.access == CALLS) {
+        // Functions may write what later copies read.
+        crate::hand::mark(process, &target)?;
+    }
+    Ok(())
 }
 
 fn launch(
@@ -299,6 +304,8 @@ fn upload(process: &Process, exec: CuGraphExec, stream: &Target, part: &GraphUse
 
 /// Access of a [`GraphUse`].
 const READ: u32 = 1;
+const WRITTEN: u32 = 2;
+const CALLS: u32 = 4;
 /// `CUgraphInstantiate_flags`.
 const FLAGS: u64 = 15;
 const UPLOAD: u64 = 2;

@@ -1,29 +1,17 @@
 //! Nodes by kind: what the application describes by pointers becomes a body.
 
-use std::ffi::c_void;
-use std::sync::Arc;
-
 use flexdirect_driver_abi::launch::Shape;
 use flexdirect_wire::abi::*;
-use flexdirect_wire::body::{
-    GraphAdd, GraphFill, GraphKernel, GraphMade, GraphSet, One, copy_of_words,
-};
+use flexdirect_wire::body::{GraphAdd, GraphFill, GraphKernel, GraphMade, GraphSet, One};
 use flexdirect_wire::call::op;
-use flexdirect_wire::handle::ShadowHandle;
 use zerocopy::IntoBytes;
 
 use super::copies::describe;
 use super::lists::named;
-use super::{BAD, issue, lock, one, wanted};
+use super::{BAD, issue, one, wanted};
 use crate::hand::pack_for_node;
-use crate::process::{Process, body, here, process};
-
-/// Values of a kernel node's parameters, and where each of them is.
-#[derive(Debug)]
-pub(crate) struct Values {
-    addresses: Vec<usize>,
-    _block: Vec<u8>,
-}
+use crate::process::{Here, Process, body, here, process};
+use crate::session::hostfn::Task;
 
 /// Parameters of a node, ready to be sent.
 struct Described {
@@ -254,8 +242,30 @@ kinds! {
         cuGraphExecMemsetNodeSetParams(*const CudaMemsetNodeParams, ctx) = fill;
     cuGraphAddEventRecordNode cuGraphEventRecordNodeSetEvent
         cuGraphExecEventRecordNodeSetEvent(CuEvent) = record;
+    cuGraphAddHostNode cuGraphHostNodeSetParams
+        cuGraphExecHostNodeSetParams(*const CudaHostNodeParams) = host;
     cuGraphAddEventWaitNode cuGraphEventWaitNodeSetEvent
         cuGraphExecEventWaitNodeSetEvent(CuEvent) = wait;
+}
+
+/// The function is this process's: the worker has a number for it, as long as the context lives.
+fn host(given: *const CudaHostNodeParams) -> Result<Described, CuError> {
+    let here = here()?;
+    let given = InOut(given.cast_mut()).read()?;
+    if given.function.0 == 0 {
+        return Err(BAD);
+    }
+    let number = enter_function(&here, given.function, given.user_data)?;
+    Ok(Described::new(HOST, CuContext(0), &one(number)))
+}
+
+/// Takes in a function that graphs call.
+fn enter_function(here: &Here, function: CuHostFn, data: usize) -> Result<u64, CuError> {
+    let session = &here.process.session;
+    let task = Task::Function { function, data };
+    session
+        .hostfns()
+        .enter_many(session, task, here.context.handle)
 }
 
 fn record(handle: CuEvent) -> Result<Described, CuError> {
@@ -319,7 +329,8 @@ fn any(node_params: *mut CuGraphNodeParams) -> Result<Described, CuError> {
         EMPTY => Ok(empty()),
         WAIT => wait(CuEvent(words[0])),
         RECORD => record(CuEvent(words[0])),
-        HOST | 8..=18 => Err(CuError::NOT_SUPPORTED),
+        HOST => host(start.cast()),
+        8..=18 => Err(CuError::NOT_SUPPORTED),
         _ => Err(BAD),
     }
 }
@@ -393,86 +404,6 @@ pub(crate) fn cuGraphExecNodeSetParams(
     node_params: *mut CuGraphNodeParams,
 ) -> CuResult {
     set(some(graph_exec)?, node, any(node_params)?)
-}
-
-// ------------------------------------------------------------------------------- parameters
-
-/// The values are kept here: the application reads them behind the pointers that it is given.
-pub(crate) fn cuGraphKernelNodeGetParams_v2(
-    node: CuGraphNode,
-    node_params: *mut CudaKernelNodeParams,
-) -> CuResult {
-    let process = process()?;
-    wanted(node_params)?;
-    let reply = process
-        .session
-        .call(issue(op::cuGraphKernelNodeGetParams_v2), &one(node.0))?;
-    let mut answer = reply.body()?;
-    let broken = |error| process.session.broken(&error);
-    let told: GraphKernel = answer.get().map_err(broken)?;
-    let mut block = answer.bytes().map_err(broken)?.to_vec();
-    let function = process.functions.find(told.function);
-    let function = function.ok_or(CuError::INVALID_HANDLE)?;
-    block.resize(block.len().max(function.parameters_len as usize), 0);
-    let start = block.as_ptr().expose_provenance();
-    let parameters = function.parameters.iter();
-    let values = Arc::new(Values {
-        addresses: parameters.map(|one| start + one.offset as usize).collect(),
-        _block: block,
-    });
-    let addresses = values.addresses.as_ptr();
-    let slot = ShadowHandle(node.0).index();
-    lock(&process.graphs.values).insert(slot, values);
-    Out(node_params).write(CudaKernelNodeParams {
-        function: CuFunction(told.function),
-        grid: told.grid,
-        block: told.block,
-        shared_mem_bytes: told.shared_len,
-        kernel_params: addresses.cast_mut().cast::<*mut c_void>(),
-        extra: std::ptr::null_mut(),
-        kernel: CuKernel(0),
-        context: CuContext(0),
-    })
-}
-
-pub(crate) fn cuGraphMemcpyNodeGetParams(
-    node: CuGraphNode,
-    node_params: *mut CudaMemcpy3d,
-) -> CuResult {
-    let process = process()?;
-    wanted(node_params)?;
-    let reply = process
-        .session
-        .call(issue(op::cuGraphMemcpyNodeGetParams), &one(node.0))?;
-    let words: [u64; 25] = reply
-        .body()?
-        .get()
-        .map_err(|error| process.session.broken(&error))?;
-    Out(node_params).write(copy_of_words(&words).ok_or(BAD)?)
-}
-
-pub(crate) fn cuGraphMemsetNodeGetParams(
-    node: CuGraphNode,
-    node_params: *mut CudaMemsetNodeParams,
-) -> CuResult {
-    let process = process()?;
-    wanted(node_params)?;
-    let reply = process
-        .session
-        .call(issue(op::cuGraphMemsetNodeGetParams), &one(node.0))?;
-    let told: GraphFill = reply
-        .body()?
-        .get()
-        .map_err(|error| process.session.broken(&error))?;
-    let size = |value: u64| usize::try_from(value).map_err(|_| BAD);
-    Out(node_params).write(CudaMemsetNodeParams {
-        target: told.target,
-        pitch: size(told.pitch)?,
-        value: told.value,
-        element_size: told.element_len,
-        width: size(told.width)?,
-        height: size(told.height)?,
-    })
 }
 
 /// `CUgraphNodeType`.

@@ -84,6 +84,30 @@ impl Driver {
         })
     }
 
+    /// Adds a call of a function of this program.
+    pub(crate) fn add_host(
+        &self,
+        to: Add<'_>,
+        host: &CudaHostNodeParams,
+    ) -> Result<CuGraphNode, CuError> {
+        let Add { graph, after } = to;
+        // SAFETY: as above; the function takes its data for a number.
+        made(|node| unsafe {
+            self.cuGraphAddHostNode(node, graph, after.as_ptr(), after.len(), host)
+        })
+    }
+
+    /// Sets the function of a node.
+    pub(crate) fn set_host(&self, at: Set, host: &CudaHostNodeParams) -> CuResult {
+        // SAFETY: as for adding.
+        unsafe {
+            match at.exec {
+                Some(exec) => self.cuGraphExecHostNodeSetParams(exec, at.node, host),
+                None => self.cuGraphHostNodeSetParams(at.node, host),
+            }
+        }
+    }
+
     /// Adds a record of an event, or a wait for it.
     pub(crate) fn add_event(
         &self,

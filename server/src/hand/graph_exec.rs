@@ -72,7 +72,11 @@ pub(crate) fn cuGraphInstantiateWithFlags(call: &mut Call<'_>) -> Result<Step, S
         upload_stream,
         ..CudaGraphInstantiateParams::default()
     };
-    let copies = copies(session, of)?;
+    let exec = Exec {
+        copies: copies(session, of)?,
+        last: None,
+    };
+    exec.uses()?;
     let made = session.driver.instantiate(of, &mut given);
     let mut answer = GraphMade {
         result: given.result,
@@ -99,8 +103,7 @@ pub(crate) fn cuGraphInstantiateWithFlags(call: &mut Call<'_>) -> Result<Step, S
                     return Err(error.into());
                 }
             };
-            let last = None;
-            tables.graphs.enter_exec(name, Exec { copies, last });
+            tables.graphs.enter_exec(name, exec);
             drop(tables);
             answer.exec = name.0;
             answer_made(call, answer, Some(name))
@@ -120,7 +123,12 @@ pub(crate) fn cuGraphExecUpdate_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     let asked: GraphAsk = call.body.get()?;
     let session = call.session;
     let (changed, with) = (exec(session, asked.handle)?, graph(session, asked.other)?);
-    let copies = copies(session, with)?;
+    let new = Exec {
+        copies: copies(session, with)?,
+        last: None,
+    };
+    new.uses()?;
+    let copies = new.copies;
     let mut info = CuGraphExecUpdateResultInfo::default();
     let updated = session.driver.update_exec(changed, with, &mut info);
     let answer = GraphMade {

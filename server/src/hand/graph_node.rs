@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use flexdirect_wire::abi::{
     CuContext, CuDevicePtr, CuEvent, CuFunction, CuGraph, CuKernel, CuLaunchAttributeValue,
-    CuMemoryType, CudaKernelNodeParams, CudaMemcpy3d, CudaMemcpy3dEnd, CudaMemsetNodeParams,
+    CuMemoryType, CudaHostNodeParams, CudaKernelNodeParams, CudaMemcpy3d, CudaMemcpy3dEnd,
+    CudaMemsetNodeParams,
 };
 use flexdirect_wire::body::{
     GraphAdd, GraphAsk, GraphAttribute, GraphCopy, GraphFill, GraphKernel, GraphMade, GraphSet,
@@ -21,6 +22,7 @@ use super::launch::Packed;
 use crate::dispatch::{Call, Step, Stop};
 use crate::driver::graph_nodes::{Add, Set};
 use crate::session::Session;
+use crate::shadow::hostfn::{Hook, HostFns};
 use crate::shadow::mirrors::Mirror;
 
 const BAD: CuError = CuError::INVALID_VALUE;
@@ -33,6 +35,7 @@ enum Action {
     Child(CuGraph, ShadowHandle),
     Empty,
     Event(CuEvent, bool),
+    Host(CudaHostNodeParams, Hook),
 }
 
 /// An action, and the mirrors of client memory that it names.
@@ -61,6 +64,10 @@ fn read(call: &mut Call<'_>, kind: u32, context: u64) -> Result<Described, Stop>
         WAIT | RECORD => {
             let One { value } = call.body.get()?;
             Action::Event(CuEvent(call.find(Kind::EVENT, value)?), kind == WAIT)
+        }
+        HOST => {
+            let One { value } = call.body.get()?;
+            host(call, value)?
         }
         _ => return Err(CuError::NOT_SUPPORTED.into()),
     };
@@ -104,6 +111,18 @@ fn kernel(call: &mut Call<'_>) -> Result<Action, Stop> {
         context: CuContext(0),
     };
     Ok(Action::Kernel(kernel, Packed::new(Packed::words(bytes))))
+}
+
+/// A function of the client: the driver is given a hook, which stays as long as its context.
+fn host(call: &Call<'_>, number: u64) -> Result<Action, Stop> {
+    let context = call.context()?.name;
+    let hook = HostFns::hook(call.session, context, number, true)?;
+    call.session.tables().graphs.calls = true;
+    let host = CudaHostNodeParams {
+        function: Hook::function(),
+        user_data: hook.data().addr(),
+    };
+    Ok(Action::Host(host, hook))
 }
 
 fn fill(call: &mut Call<'_>) -> Result<Action, Stop> {
@@ -237,6 +256,9 @@ pub(crate) fn cuGraphAddNode_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         Action::Child(child, _) => driver.add_child(to, *child),
         Action::Empty => driver.add_empty(to),
         Action::Event(event, is_wait) => driver.add_event(to, *event, *is_wait),
+        Action::Host(host, hook) => driver
+            .add_host(to, host)
+            .inspect_err(|_| session.hostfns.withdraw(*hook)),
     }?;
     let owner = ShadowHandle(asked.graph);
     let name = name_node(session, made, owner)?;
@@ -269,6 +291,9 @@ pub(crate) fn cuGraphNodeSetParams(call: &mut Call<'_>) -> Result<Step, Stop> {
         Action::Copy(copy) => driver.set_copy(at, copy, context),
         Action::Fill(fill) => driver.set_fill(at, fill, context),
         Action::Event(event, is_wait) => driver.set_event(at, *event, *is_wait),
+        Action::Host(host, hook) => driver
+            .set_host(at, host)
+            .inspect_err(|_| session.hostfns.withdraw(*hook)),
         Action::Child(child, _) => match exec {
             Some(exec) => driver.set_child(exec, node, *child),
             None => Err(CuError::NOT_SUPPORTED),
@@ -380,6 +405,7 @@ pub(crate) fn cuGraphKernelNodeCopyAttributes(call: &mut Call<'_>) -> Result<Ste
 pub(super) const KERNEL: u32 = 0;
 pub(super) const COPY: u32 = 1;
 pub(super) const FILL: u32 = 2;
+pub(super) const HOST: u32 = 3;
 pub(super) const CHILD: u32 = 4;
 pub(super) const EMPTY: u32 = 5;
 pub(super) const WAIT: u32 = 6;

@@ -6,7 +6,7 @@ use flexdirect_wire::abi::{CuGraph, CuGraphNode, CudaMemcpy3d, CudaMemcpy3dEnd};
 use flexdirect_wire::body::{GraphUse, Rows, USES_MAX};
 use flexdirect_wire::{CuError, CuResult};
 
-use super::graph_node::{CHILD, COPY};
+use super::graph_node::{CHILD, COPY, HOST};
 use crate::session::Session;
 use crate::shadow::graphs::CopyNode;
 use crate::shadow::mirrors::Mirror;
@@ -72,7 +72,11 @@ pub(super) fn copy_node(
 /// The copies of a graph and of those in its nodes, in order.
 pub(super) fn copies(session: &Session, graph: CuGraph) -> Result<Vec<CopyNode>, CuError> {
     let mut found = Vec::new();
-    if !session.tables().graphs.mirrors.is_empty() {
+    let needs_walk = {
+        let graphs = &session.tables().graphs;
+        graphs.calls || !graphs.mirrors.is_empty()
+    };
+    if needs_walk {
         walk(session, graph, DEPTH_MAX, &mut found)?;
     }
     Ok(found)
@@ -87,6 +91,7 @@ fn walk(session: &Session, graph: CuGraph, depth: u32, found: &mut Vec<CopyNode>
                 let copy = driver.copy_of_node(node)?;
                 found.push(copy_node(session, node, &copy)?);
             }
+            HOST => found.push(CopyNode::calls(node.0)),
             CHILD => walk(session, driver.child_of_node(node)?, depth, found)?,
             _ => {}
         }

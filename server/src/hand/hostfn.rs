@@ -51,7 +51,16 @@ fn enqueue(
     }
     call.context()?;
     let queue = call.use_queue(body.stream)?;
-    hook(call, queue, body.number, body.is_many == 1, give)?;
+    let is_many = body.is_many == 1;
+    let mut tables = call.session.tables();
+    tables.graphs.calls |= is_many;
+    let is_recorded = tables.is_recorded(&call.session.driver, queue);
+    drop(tables);
+    if is_recorded && !is_many {
+        // What is called once must not become part of a graph.
+        return Err(CuError::STREAM_CAPTURE_UNSUPPORTED.into());
+    }
+    hook(call, queue, body.number, is_many, give)?;
     Ok(Step::Done)
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Graphs {
     execs: HashMap<ShadowHandle, Exec>,
     /// Memory that stands in for client memory.
     pub(crate) mirrors: Mirrors,
+    /// Whether graphs may call functions of the client.
+    pub(crate) calls: bool,
     /// Streams in which a capture has begun, and the graph that ends with it if it fails.
     pub(crate) captures: HashMap<ShadowHandle, Option<CuGraph>>,
     /// Mirrors that captures in progress use.
@@ -62,11 +64,30 @@ pub(crate) struct CopyNode {
     pub(crate) is_disabled: bool,
 }
 
+impl CopyNode {
+    /// A node that calls a function of the client.
+    pub(crate) fn calls(node: u64) -> Self {
+        let calls = GraphUse {
+            access: CALLS,
+            ..GraphUse::default()
+        };
+        Self {
+            node,
+            uses: vec![calls],
+            ..Self::default()
+        }
+    }
+}
+
+/// Access of a [`GraphUse`] for functions of the client.
+const CALLS: u32 = 4;
+
 impl Exec {
     /// Client memory that launches read and write, put together where it lies together.
     ///
     /// # Errors
-    /// `NOT_SUPPORTED` for too many pieces.
+    /// `NOT_SUPPORTED` for too many pieces, and for functions of the client beside copies of its
+    /// memory: those would have to see it as it is in the middle of a launch.
     pub(crate) fn uses(&self) -> Result<Vec<GraphUse>, CuError> {
         let live = self.copies.iter().filter(|copy| !copy.is_disabled);
         let mut all: Vec<GraphUse> = live.flat_map(|copy| copy.uses.iter().copied()).collect();
@@ -84,7 +105,9 @@ impl Exec {
                 _ => merged.push(next),
             }
         }
-        if merged.len() > USES_MAX {
+        let has_calls = merged.iter().any(|one| one.access == CALLS);
+        let has_memory = merged.iter().any(|one| one.access != CALLS);
+        if merged.len() > USES_MAX || (has_calls && has_memory) {
             return Err(CuError::NOT_SUPPORTED);
         }
         Ok(merged)

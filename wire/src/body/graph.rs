@@ -118,7 +118,7 @@ bodies! {
         address: u64,
         /// Bytes.
         len: u64,
-        /// 1 if it is read, 2 if it is written.
+        /// 1 if it is read, 2 if it is written; 4, with no memory, if it calls host functions.
         access: u32,
         /// Number of the worker memory that stands in for it.
         mirror: u32,
