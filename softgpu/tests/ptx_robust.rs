@@ -12,10 +12,11 @@ use proptest::prelude::*;
 use softgpu_cuda::exec::{Extras, Launch, Memory, Program, run};
 use softgpu_cuda::ptx;
 
-const TEXTS: [&str; 3] = [
+const TEXTS: [&str; 4] = [
     include_str!("fixtures/core.ptx"),
     include_str!("fixtures/core_debug.ptx"),
     include_str!("fixtures/more.ptx"),
+    include_str!("fixtures/rare.ptx"),
 ];
 
 fn decode(text: &str) -> Option<Program> {
@@ -135,8 +136,24 @@ fn run_all(program: &Program) {
     drop(arena);
 }
 
+/// A hundred times as many with `PTX_LONG=1`.
+fn cases() -> u32 {
+    if std::env::var_os("PTX_LONG").is_some_and(|value| value != "0") {
+        9600
+    } else {
+        96
+    }
+}
+
+#[test]
+fn rare_instructions_are_known() {
+    let program = decode(TEXTS[3]).unwrap();
+    assert!(program.kernel("rare").unwrap().is_ok());
+    run_all(&program);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_parses_or_is_refused(text in "\\PC*") {
