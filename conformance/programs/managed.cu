@@ -217,6 +217,26 @@ static int in_streams()
     return wrong;
 }
 
+// The host prepares the next block while the kernel of the one before may run.
+static int ahead()
+{
+    constexpr int BLOCKS = 8;
+    int *blocks[BLOCKS], wrong = 0;
+    for (auto &block : blocks) MUST(cudaMallocManaged(&block, LEN * sizeof(int)));
+    for (int b = 0; b < BLOCKS; ++b) {
+        for (int i = 0; i < LEN; ++i) blocks[b][i] = i ^ b;
+        step<<<(LEN + 255) / 256, 256>>>(blocks[b], LEN, b);
+    }
+    MUST(cudaDeviceSynchronize());
+    for (int b = 0; b < BLOCKS; ++b) {
+        for (int i = 0; i < LEN; ++i)
+            wrong += blocks[b][i] != (i % 5 == b % 5 ? (i ^ b) * 7 + b : (i ^ b));
+        MUST(cudaFree(blocks[b]));
+    }
+    printf("ahead: wrong %d\n", wrong);
+    return wrong;
+}
+
 static void errors()
 {
     int *values = nullptr, *device;
@@ -300,7 +320,7 @@ int main()
     MUST(cudaFree(values));
     MUST(cudaFree(anywhere));
     printf("freed twice: %s\n", cudaGetErrorName(cudaFree(values)));
-    wrong += list() + alternate() + sizes() + copies() + in_streams();
+    wrong += list() + alternate() + sizes() + copies() + in_streams() + ahead();
     errors();
     return wrong != 0;
 }

@@ -61,8 +61,8 @@ pub(super) fn open(process: &Process, range: &Range) -> CuResult {
     }
     // SAFETY: the addresses are claimed and open; they are closed again only after the block has
     // been dropped: see `close`.
-    let block = unsafe { Block::new(range.start, range.start, range.len, range.context, true) };
-    process.session.add_twin(block?);
+    let block = unsafe { Block::new(range.start, range.start, range.len, range.context) };
+    process.session.add_twin(block?.watched());
     Ok(())
 }
 

@@ -83,8 +83,13 @@ pub(crate) fn reach(process: &Process, start: u64) -> Result<u64, CuError> {
     let device = make_twin(process, &range)?;
     // SAFETY: memory of ours is unmapped, and memory of the application its own again, only after
     // the block has been dropped: see `end_twin`.
-    let block = unsafe { Block::new(range.start, device, range.len, range.context, false) };
-    process.session.add_twin(block?);
+    let block = unsafe { Block::new(range.start, device, range.len, range.context) };
+    let block = block?;
+    process.session.add_twin(if pinned.is_registered {
+        block
+    } else {
+        block.watched()
+    });
     process.ranges_mut().set_twin(range.start, device);
     Ok(device)
 }

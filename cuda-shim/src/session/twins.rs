@@ -18,6 +18,8 @@
     reason = "compares and changes memory that the application uses"
 )]
 mod block;
+#[expect(unsafe_code, reason = "asks the kernel which pages have been written")]
+mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,8 +52,6 @@ struct State {
     /// Contexts that were given work whose end is not known, and the number of the last.
     at_work: HashMap<u64, u64>,
     last_work: u64,
-    /// Managed memory may have been changed by the host: not while kernels run.
-    is_managed_due: bool,
 }
 
 impl Twins {
@@ -68,7 +68,6 @@ impl Session {
     /// Takes a block in: the worker has its twin, and both are zeros as far as the bases know.
     pub(crate) fn add_twin(&self, block: Block) {
         let mut state = self.twins.lock();
-        state.is_managed_due = true;
         state.blocks.insert(block.device(), block);
         self.twins
             .count
@@ -97,7 +96,7 @@ impl Session {
     /// Sends what the host has changed, before a launch gets its place in the order.
     pub(super) fn before_work(&self, issue: Issue) -> CuResult {
         if self.twins.has_any() && LAUNCHES.contains(&issue.op) {
-            self.write_twins(issue.lane, true)?;
+            self.send_twins(issue.lane)?;
         }
         Ok(())
     }
@@ -107,14 +106,6 @@ impl Session {
         if self.twins.has_any() && LAUNCHES.contains(&issue.op) {
             self.note_twin_work(issue.context);
         }
-    }
-
-    /// Sends what the host has changed, before a copy or memset that uses a twin.
-    ///
-    /// # Errors
-    /// The code of a dead session.
-    pub(crate) fn send_twins(&self, lane: u16) -> CuResult {
-        self.write_twins(lane, false)
     }
 
     /// Notes that a context was given work that changes twins.
@@ -137,12 +128,11 @@ impl Session {
     /// Fetches what devices have changed, when a call that waits has succeeded. What it has waited
     /// for is done: everything of its context before `last`, or a part of that.
     pub(super) fn after_wait(&self, issue: Issue, last: u64) -> CuResult {
-        if !self.twins.has_any() {
+        if !self.twins.has_any() || !WAITS.contains(&issue.op) {
             return Ok(());
         }
         let mut state = self.twins.lock();
-        state.is_managed_due = true;
-        if !WAITS.contains(&issue.op) || state.at_work.is_empty() {
+        if state.at_work.is_empty() {
             return Ok(());
         }
         if WAITS_FOR_ALL.contains(&issue.op) {
@@ -154,7 +144,11 @@ impl Session {
         self.fetch(&mut state, issue.lane, (1, u64::MAX))
     }
 
-    fn write_twins(&self, lane: u16, is_launch: bool) -> CuResult {
+    /// Sends what the host has changed, before a launch, or a copy or memset that uses a twin.
+    ///
+    /// # Errors
+    /// The code of a dead session.
+    pub(crate) fn send_twins(&self, lane: u16) -> CuResult {
         let mut state = self.twins.lock();
         let state = &mut *state;
         let issue = issue(session::TWIN_WRITE, lane);
@@ -164,12 +158,8 @@ impl Session {
         } else {
             Scan::Bytes
         };
-        let is_managed_due = state.is_managed_due;
         let mut body = Vec::new();
         for block in state.blocks.values_mut() {
-            if block.is_managed() && !is_managed_due {
-                continue;
-            }
             block.changes(scan, |address, bytes| {
                 let mut record = Writer::body(&mut body);
                 let len = bytes.len() as u64;
@@ -186,8 +176,6 @@ impl Session {
         if !body.is_empty() {
             self.submit(issue, &body, None)?;
         }
-        // From now on the host may touch it only after it has waited.
-        state.is_managed_due &= !is_launch;
         Ok(())
     }
 

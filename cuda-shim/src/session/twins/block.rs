@@ -3,6 +3,7 @@
 
 use std::ptr::{self, NonNull};
 
+use super::watch::Watch;
 use flexdirect_wire::abi::{CuError, CuResult};
 use flexdirect_wire::limits::TWIN_PAGE_LEN;
 
@@ -13,8 +14,10 @@ pub(crate) struct Block {
     device: u64,
     len: usize,
     context: u64,
-    is_managed: bool,
     base: Base,
+    /// Tells which pages have been written, if the kernel can; not before all have been looked at.
+    watch: Option<Watch>,
+    is_new: bool,
 }
 
 /// In which units changes are told.
@@ -39,7 +42,6 @@ impl Block {
         device: u64,
         len: u64,
         context: u64,
-        is_managed: bool,
     ) -> Result<Self, CuError> {
         let bad = |_| CuError::INVALID_VALUE;
         let (host, len) = (
@@ -51,9 +53,43 @@ impl Block {
             device,
             len,
             context,
-            is_managed,
             base: Base::new(len).ok_or(CuError::OUT_OF_MEMORY)?,
+            watch: None,
+            is_new: true,
         })
+    }
+
+    /// Lets the kernel note writes to the block, if it can: for private memory of ours.
+    pub(crate) fn watched(mut self) -> Self {
+        self.watch = Watch::new(self.host, self.len);
+        self
+    }
+
+    /// The parts of the block, as offsets, in which the host may have changed something.
+    fn parts(&mut self) -> Vec<(usize, usize)> {
+        let everything = vec![(0, self.len)];
+        let is_new = std::mem::replace(&mut self.is_new, false);
+        let Some(watch) = &self.watch else {
+            return everything;
+        };
+        // What is written from here on is told the next time.
+        let Some(written) = watch.written() else {
+            self.watch = None;
+            return everything;
+        };
+        if is_new {
+            return everything;
+        }
+        let (start, end) = watch.range();
+        // Pages at the ends may be other blocks' as well: nobody watches those.
+        let mut parts = vec![(0, start - self.host)];
+        parts.extend(
+            written
+                .iter()
+                .map(|(from, to)| (from - self.host, to - self.host)),
+        );
+        parts.push((end - self.host, self.len));
+        parts
     }
 
     pub(super) fn device(&self) -> u64 {
@@ -62,10 +98,6 @@ impl Block {
 
     pub(super) fn context(&self) -> u64 {
         self.context
-    }
-
-    pub(super) fn is_managed(&self) -> bool {
-        self.is_managed
     }
 
     /// Gives every run of bytes that the host has changed to `send`, with its device address; they
@@ -78,18 +110,30 @@ impl Block {
         scan: Scan,
         mut send: impl FnMut(u64, &[u8]) -> CuResult,
     ) -> CuResult {
-        let mut offset = 0;
-        while offset < self.len {
+        for (start, end) in self.parts() {
+            self.changes_of_part(start, end, scan, &mut send)?;
+        }
+        Ok(())
+    }
+
+    fn changes_of_part(
+        &mut self,
+        start: usize,
+        end: usize,
+        scan: Scan,
+        send: &mut impl FnMut(u64, &[u8]) -> CuResult,
+    ) -> CuResult {
+        let mut offset = start;
+        while offset < end {
             // Most of a block has not changed: it is compared in longer parts first.
-            let part = PART_LEN.min(self.len - offset);
-            if self.is_equal(offset, part) {
-                offset += part;
+            let part_end = end.min(offset + PART_LEN);
+            if self.is_equal(offset, part_end - offset) {
+                offset = part_end;
                 continue;
             }
-            let end = offset + part;
-            while offset < end {
-                let len = TWIN_PAGE_LEN.min(self.len - offset);
-                self.changes_of_page(offset, len, scan, &mut send)?;
+            while offset < part_end {
+                let len = TWIN_PAGE_LEN.min(part_end - offset);
+                self.changes_of_page(offset, len, scan, send)?;
                 offset += len;
             }
         }
@@ -236,7 +280,7 @@ mod tests {
     fn block(memory: &mut [u8]) -> Block {
         let host = memory.as_mut_ptr().expose_provenance() as u64;
         // SAFETY: every test keeps its memory longer than the block.
-        unsafe { Block::new(host, DEVICE, memory.len() as u64, 1, true) }.unwrap()
+        unsafe { Block::new(host, DEVICE, memory.len() as u64, 1) }.unwrap()
     }
 
     fn told(block: &mut Block, scan: Scan) -> Vec<(u64, Vec<u8>)> {
