@@ -225,13 +225,16 @@ fn issue(op: Op, lane: u16) -> Issue {
 const LAUNCHES: [Op; 3] = [op::cuLaunchKernel, op::cuLaunchKernelEx, op::cuGraphLaunch];
 
 /// Calls after whose success the host may read what a device has written.
-const WAITS: [Op; 8] = [
+const WAITS: [Op; 10] = [
     op::cuCtxSynchronize,
     op::cuCtxSynchronize_v2,
     op::cuStreamSynchronize,
     op::cuStreamQuery,
     op::cuEventSynchronize,
     op::cuEventQuery,
+    // A time between two events proves that both are complete.
+    op::cuEventElapsedTime,
+    op::cuEventElapsedTime_v2,
     op::cuMemcpyDtoH_v2,
     op::cuMemcpy3D_v2,
 ];

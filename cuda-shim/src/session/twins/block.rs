@@ -151,15 +151,13 @@ impl Block {
             return Ok(());
         }
         // What is sent and what is agreed on are one copy: other threads may write meanwhile.
-        let (now, base) = (
-            self.read(self.host, offset, len),
-            self.base_bytes(offset, len),
-        );
+        let now = self.read(self.host, offset, len);
         let device = self.device + offset as u64;
         if scan == Scan::Pages {
             self.base.write(offset, &now);
             return send(device, &now);
         }
+        let base = self.base_bytes(offset, len);
         let mut at = 0;
         while let Some(start) = (at..len).find(|&at| now[at] != base[at]) {
             let run = (start..len).take_while(|&at| now[at] != base[at]).count();
