@@ -179,6 +179,17 @@ int main()
     wrong += alternate();
     wrong += in_streams();
     wrong += pointers_and_copies();
+    int *left;
+    MUST(cudaMallocHost(&left, LEN * sizeof(int)));
+    for (int i = 0; i < LEN; ++i) left[i] = i;
+    step<<<GRID, 256>>>(left, LEN, 3);
+    MUST(cudaDeviceReset());
+    MUST(cudaMallocHost(&left, LEN * sizeof(int)));
+    for (int i = 0; i < LEN; ++i) left[i] = i;
+    step<<<GRID, 256>>>(left, LEN, 3);
+    MUST(cudaDeviceSynchronize());
+    printf("after a reset: %d %d\n", left[3], left[4]);
+    MUST(cudaFreeHost(left));
     int on_stack = 0;
     void *null = nullptr;
     printf("no device pointer: %s\n",

@@ -139,7 +139,10 @@ pub(crate) fn end_twin(process: &Process, range: &Range) {
     let Some(pinned) = range.pinned().filter(|pinned| pinned.device != 0) else {
         return;
     };
-    process.session.remove_twin(pinned.device);
+    if !process.session.remove_twin(pinned.device) {
+        // Its context is gone, and at the worker the twin with it.
+        return;
+    }
     let issue = issue(process, range, session::TWIN_DROP);
     // A session that is dead has no twins.
     let _ = process.session.post(issue, &one(pinned.device));

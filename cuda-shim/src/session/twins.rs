@@ -74,9 +74,10 @@ impl Session {
             .store(state.blocks.len(), Ordering::Release);
     }
 
-    /// Forgets the block at a device address: its memory is looked at no more.
-    pub(crate) fn remove_twin(&self, device: u64) {
-        self.keep_twins(|block| block.device() != device);
+    /// Forgets the block at a device address: its memory is looked at no more. Whether there was
+    /// one: the blocks of a context go with it.
+    pub(crate) fn remove_twin(&self, device: u64) -> bool {
+        self.keep_twins(|block| block.device() != device)
     }
 
     /// Forgets the blocks of a context that is gone.
@@ -85,12 +86,14 @@ impl Session {
         self.twins.lock().at_work.remove(&context);
     }
 
-    fn keep_twins(&self, keeps: impl Fn(&Block) -> bool) {
+    fn keep_twins(&self, keeps: impl Fn(&Block) -> bool) -> bool {
         let mut state = self.twins.lock();
+        let before = state.blocks.len();
         state.blocks.retain(|_, block| keeps(block));
         self.twins
             .count
             .store(state.blocks.len(), Ordering::Release);
+        state.blocks.len() < before
     }
 
     /// Sends what the host has changed, before a launch gets its place in the order.
