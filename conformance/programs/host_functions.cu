@@ -106,6 +106,59 @@ static int fills_rows(cudaStream_t stream)
     return report("rows", found, expected);
 }
 
+// Captures one copy.
+static cudaGraphExec_t copies(cudaStream_t stream, void *to, const void *from, size_t bytes)
+{
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    MUST(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    MUST(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream));
+    MUST(cudaStreamEndCapture(stream, &graph));
+    MUST(cudaGraphInstantiate(&exec, graph, 0));
+    MUST(cudaGraphDestroy(graph));
+    return exec;
+}
+
+// A graph copies what a function before its launch writes, and what a launch before it has copied
+// to the host; neither launch waits for that.
+static int launches(cudaStream_t stream, int len)
+{
+    size_t bytes = len * sizeof(int);
+    Buffer buffer{nullptr, len, 3, 0};
+    MUST(cudaMallocHost(&buffer.host, bytes));
+    std::fill(buffer.host, buffer.host + len, 7);
+    int *values, *others;
+    MUST(cudaMalloc(&values, bytes));
+    MUST(cudaMalloc(&others, bytes));
+    cudaGraphExec_t there = copies(stream, values, buffer.host, bytes);
+    cudaGraphExec_t back = copies(stream, buffer.host, others, bytes);
+    int wrong = 0;
+    for (int by : {3, 11}) {
+        std::atomic<int> gate{0};
+        if (by == 11) {
+            fill<<<grid(len), BLOCK, 0, stream>>>(others, len, by);
+            MUST(cudaLaunchHostFunc(stream, wait_for, &gate));
+            MUST(cudaGraphLaunch(back, stream));
+        } else {
+            MUST(cudaLaunchHostFunc(stream, wait_for, &gate));
+            MUST(cudaLaunchHostFunc(stream, write_all, &buffer));
+        }
+        MUST(cudaGraphLaunch(there, stream));
+        gate = 1;
+        MUST(cudaStreamSynchronize(stream));
+        std::vector<int> found(len), expected(len);
+        MUST(cudaMemcpy(found.data(), values, bytes, cudaMemcpyDeviceToHost));
+        for (int i = 0; i < len; ++i) expected[i] = i * by;
+        wrong += report(by == 3 ? "graph" : "two graphs", found, expected);
+    }
+    MUST(cudaGraphExecDestroy(there));
+    MUST(cudaGraphExecDestroy(back));
+    MUST(cudaFree(values));
+    MUST(cudaFree(others));
+    MUST(cudaFreeHost(buffer.host));
+    return wrong;
+}
+
 // What was copied before is what the function sees.
 static int reads(cudaStream_t stream, int len)
 {
@@ -222,6 +275,7 @@ int main()
     }
     wrong += fills("pageable", 700001, streams[0], streams[0], false);
     wrong += fills_rows(streams[2]);
+    for (int len : {5, 5000, 700001}) wrong += launches(streams[1], len);
     for (int len : {3, 5000, 700001}) wrong += reads(streams[1], len);
     wrong += thousands(streams);
     printf("wrong %d\n", wrong);

@@ -10,7 +10,7 @@ use flexdirect_wire::abi::{
     CudaGraphInstantiateParams, InOut, Out,
 };
 use flexdirect_wire::body::{
-    GraphAsk, GraphBytes, GraphLanding, GraphLaunch, GraphMade, GraphUse, USES_MAX, session,
+    GraphAsk, GraphBytes, GraphLanding, GraphLaunch, GraphMade, GraphUse, USES_MAX, session, source,
 };
 use flexdirect_wire::call::op;
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
@@ -18,9 +18,10 @@ use flexdirect_wire::record::{Reader, WireError};
 use zerocopy::IntoBytes;
 
 use super::{BAD, capture, issue, lock, one, question, wanted};
-use crate::hand::{Target, synchronise, target};
+use crate::hand::{Target, is_behind, post_late, target};
 use crate::process::{Process, process};
 use crate::session::Landing;
+use crate::session::hostfn::Source;
 
 /// What is known of an executable graph.
 #[derive(Debug, Default)]
@@ -206,16 +207,19 @@ pub(crate) fn cuGraphLaunch(graph_exec: CuGraphExec, stream: CuStream) -> CuResu
     }
     process.session.check_context(target.context)?;
     let is_read = |part: &&GraphUse| part.access == READ;
-    let is_pending = |part: &GraphUse| {
-        let landings = process.session.landings();
-        landings.is_pending(part.address, part.len)
-    };
-    if uses.iter().filter(is_read).any(is_pending) {
-        // What is read is what earlier work writes to: the stream comes to this launch after it.
-        synchronise(process, target)?;
-    }
+    // What is read may be what earlier work writes to, or what a function does that the stream has
+    // not come to: then it is read when the stream gets there.
+    let is_behind = is_behind(process, &target);
     for part in uses.iter().filter(is_read) {
-        upload(process, graph_exec, &target, part)?;
+        let landings = process.session.landings();
+        let is_target = landings.is_pending(part.address, part.len);
+        // What is sent may have to wait for room, which comes with landings.
+        drop(landings);
+        if is_behind || is_target {
+            upload_late(process, graph_exec, &target, part)?;
+        } else {
+            upload(process, graph_exec, &target, part)?;
+        }
     }
     let written: Vec<GraphLanding> = uses
         .iter()
@@ -264,6 +268,32 @@ fn enter(process: &Process, part: &GraphUse) -> GraphLanding {
         landing: process.session.landings().enter(landing),
         mirror: u64::from(part.mirror),
     }
+}
+
+/// Has the worker ask for what a source of the graph holds when the stream comes to the launch.
+fn upload_late(process: &Process, exec: CuGraphExec, stream: &Target, part: &GraphUse) -> CuResult {
+    for offset in (0..part.len).step_by(CHUNK_LEN) {
+        let (address, len) = (
+            part.address + offset,
+            (part.len - offset).min(CHUNK_LEN as u64),
+        );
+        let packed = Source::packed(address, usize::try_from(len).map_err(|_| BAD)?);
+        post_late(process, stream, packed, |number| {
+            stream.post(process, session::GRAPH_BYTES, |record| {
+                record.put(&GraphBytes {
+                    exec: exec.0,
+                    stream: stream.handle,
+                    address,
+                    len,
+                    position: number,
+                    inline: source::LATE,
+                    mirror: part.mirror,
+                });
+                Ok(())
+            })
+        })?;
+    }
+    Ok(())
 }
 
 /// Sends what a source of the graph holds now.

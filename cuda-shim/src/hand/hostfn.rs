@@ -98,6 +98,12 @@ pub(super) fn after(process: &Process, target: &Target) -> u64 {
     own.unwrap_or(0).max(everywhere)
 }
 
+/// Whether work on a stream comes behind a function that may not have ended.
+pub(crate) fn is_behind(process: &Process, target: &Target) -> bool {
+    let hostfns = process.session.hostfns();
+    hostfns.is_pending(|| after(process, target))
+}
+
 /// Notes that work on a stream comes after a host function.
 pub(super) fn come_after(process: &Process, target: &Target, number: u64) {
     if with_order(process, target, |after| after.raise(number)).is_none() {
@@ -144,7 +150,7 @@ pub(super) fn reading(
     let session = &process.session;
     // The source may be what an earlier copy writes to: the stream comes to this one after it.
     let is_target = session.landings().is_pending(start, reach);
-    let is_behind = session.hostfns().is_pending(|| after(process, target));
+    let is_behind = is_behind(process, target);
     if !is_target && !is_behind {
         return Reading::Now;
     }
@@ -160,7 +166,7 @@ pub(super) fn reading(
 
 /// Posts a copy whose source is read when the stream gets there, under the number that `post` is
 /// given.
-pub(super) fn post_late(
+pub(crate) fn post_late(
     process: &Process,
     target: &Target,
     source: Source,

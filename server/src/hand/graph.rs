@@ -9,6 +9,7 @@ use flexdirect_wire::abi::{CuEvent, CuGraph, CuGraphExec, CuGraphNode};
 use flexdirect_wire::body::{GraphAsk, LIST_LEN_MAX, One, what};
 use flexdirect_wire::{CuError, Kind, ShadowHandle};
 
+use super::graph_use::mirrors_of;
 use crate::dispatch::{Call, Step, Stop};
 use crate::session::Session;
 
@@ -88,12 +89,14 @@ pub(crate) fn cuGraphCreate(call: &mut Call<'_>) -> Result<Step, Stop> {
 pub(crate) fn cuGraphDestroy(call: &mut Call<'_>) -> Result<Step, Stop> {
     let One { value } = call.body.get()?;
     let session = call.session;
-    let found = graph(session, value)?;
-    // A graph in a node is refused by the driver.
-    session.driver.destroy_graph(found)?;
+    let name = ShadowHandle(value);
+    // Locked all the while: the driver may give the same address to another dispatcher's graph.
     let mut tables = session.tables();
+    let found = tables.handles.find(Kind::GRAPH, name).ok_or(BAD)?;
+    // A graph in a node is refused by the driver.
+    session.driver.destroy_graph(CuGraph(found.driver))?;
     let own = &mut *tables;
-    own.graphs.remove(&mut own.handles, ShadowHandle(value));
+    own.graphs.remove(&mut own.handles, name);
     drop(tables);
     session.sweep_mirrors();
     Ok(Step::Done)
@@ -102,24 +105,25 @@ pub(crate) fn cuGraphDestroy(call: &mut Call<'_>) -> Result<Step, Stop> {
 pub(crate) fn cuGraphClone(call: &mut Call<'_>) -> Result<Step, Stop> {
     let One { value } = call.body.get()?;
     let session = call.session;
-    let clone = session.driver.clone_graph(graph(session, value)?)?;
+    let original = graph(session, value)?;
+    // Read off the nodes: who holds the mirrors of a graph in a node is the graph around it.
+    let mirrors = mirrors_of(session, original)?;
+    let clone = session.driver.clone_graph(original)?;
     let name = enter(session, clone)?;
-    let mut tables = session.tables();
-    let mirrors = tables.graphs.mirrors_of(ShadowHandle(value));
-    tables.graphs.hold(name, &mirrors);
-    drop(tables);
+    session.tables().graphs.hold(name, &mirrors);
     answer(call, name.0)
 }
 
 pub(crate) fn cuGraphDestroyNode(call: &mut Call<'_>) -> Result<Step, Stop> {
     let One { value } = call.body.get()?;
     let session = call.session;
-    let (found, _) = node(session, value)?;
-    session.driver.destroy_node(found)?;
+    let name = ShadowHandle(value);
+    // Locked as for a graph.
     let mut tables = session.tables();
+    let found = tables.handles.find(Kind::GRAPH_NODE, name).ok_or(BAD)?;
+    session.driver.destroy_node(CuGraphNode(found.driver))?;
     let own = &mut *tables;
-    own.graphs
-        .remove_node(&mut own.handles, ShadowHandle(value));
+    own.graphs.remove_node(&mut own.handles, name);
     drop(tables);
     Ok(Step::Done)
 }

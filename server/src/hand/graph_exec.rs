@@ -2,7 +2,7 @@
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
 use flexdirect_wire::abi::{
-    CuEvent, CuGraph, CuGraphExecUpdateResultInfo, CuGraphNode, CuStream,
+    CuEvent, CuGraph, CuGraphExec, CuGraphExecUpdateResultInfo, CuGraphNode, CuStream,
     CudaGraphInstantiateParams, CudaMemcpy3d,
 };
 use flexdirect_wire::body::{GraphAsk, GraphMade, One};
@@ -172,9 +172,18 @@ fn release(call: &mut Call<'_>, name: ShadowHandle, old: Vec<CopyNode>) -> Resul
         return Ok(());
     };
     // The event of the latest launch stays the graph's: this is one behind it.
-    let queue = session.tables().queue(context, stream);
-    let event = queue.ok().and_then(|queue| event_behind(call, queue).ok());
-    let_go(call, event, context, old);
+    let queue = {
+        let tables = session.tables();
+        let queue = tables.queue(context, stream).ok();
+        queue.filter(|&queue| !tables.is_captured(&session.driver, queue))
+    };
+    if let Some(Ok(event)) = queue.map(|queue| event_behind(call, queue)) {
+        let_go(call, Some(event), context, old);
+    } else {
+        // The stream is gone, or is recorded now, and may still be at the launch.
+        let mirrors = old.into_iter().flat_map(|copy| copy.mirrors).collect();
+        session.tables().graphs.wear(name, mirrors);
+    }
     Ok(())
 }
 
@@ -258,12 +267,16 @@ pub(crate) fn cuGraphExecDestroy(call: &mut Call<'_>) -> Result<Step, Stop> {
     let One { value } = call.body.get()?;
     let session = call.session;
     let name = ShadowHandle(value);
-    let found = exec(session, value)?;
     let mut tables = session.tables();
-    tables.handles.remove(Kind::GRAPH_EXEC, name);
-    let known = tables.graphs.remove_exec(name).unwrap_or_default();
+    let found = tables.handles.remove(Kind::GRAPH_EXEC, name).ok_or(BAD)?;
+    let mut known = tables.graphs.remove_exec(name).unwrap_or_default();
+    let mirrors = tables.graphs.take_worn(name);
     drop(tables);
-    let destroyed = session.driver.destroy_exec(found);
+    known.copies.push(CopyNode {
+        mirrors,
+        ..CopyNode::default()
+    });
+    let destroyed = session.driver.destroy_exec(CuGraphExec(found.driver));
     let (event, context) = known
         .last
         .map_or((None, ShadowHandle::NULL), |(context, _, event)| {

@@ -10,17 +10,19 @@
 use std::sync::Arc;
 
 use flexdirect_transport::Span;
-use flexdirect_wire::body::{GraphAsk, GraphBytes, GraphLanding, GraphLaunch, USES_MAX};
+use flexdirect_wire::body::{GraphAsk, GraphBytes, GraphLanding, GraphLaunch, USES_MAX, source};
 use flexdirect_wire::limits::{CHUNK_LEN, INLINE_LEN_MAX};
 use flexdirect_wire::{CuError, CuResult, ShadowHandle};
 
 use super::copy::{event_behind, refuse_capture};
 use super::graph::exec;
+use super::hostfn::late_copy;
 use crate::dispatch::{Call, Step, Stop};
 use crate::driver::steps::Progress;
+use crate::session::Session;
 use crate::shadow::contexts::Queue;
 use crate::shadow::landings::Landings;
-use crate::shadow::mirrors::{Move, move_in_order};
+use crate::shadow::mirrors::{Mirror, Move, move_in_order};
 use crate::shadow::retire::{Retire, Retired, What};
 
 const BAD: CuError = CuError::INVALID_VALUE;
@@ -64,6 +66,7 @@ pub(crate) fn graph_bytes(call: &mut Call<'_>) -> Result<Step, Stop> {
             let bytes = call.body.raw(len)?.to_vec();
             (std::ptr::null(), Some(bytes))
         }
+        source::LATE => return late_bytes(call, &asked),
         other => return Err(call.bad("inline", u64::from(other))),
     };
     let is_slab = bytes.is_none();
@@ -71,13 +74,8 @@ pub(crate) fn graph_bytes(call: &mut Call<'_>) -> Result<Step, Stop> {
         call.context()?;
         let queue = call.use_queue(asked.stream)?;
         refuse_capture(call, queue)?;
-        let name = ShadowHandle(asked.exec);
-        let mut tables = session.tables();
-        let known = tables.graphs.exec(name).ok_or(BAD)?;
-        let mirror = known.mirror(asked.mirror).ok_or(BAD)?;
-        drop(tables);
-        let to = mirror.at(asked.address, asked.len).ok_or(BAD)?;
-        order(call, name, queue)?;
+        let (mirror, to) = target(session, &asked)?;
+        order(call, ShadowHandle(asked.exec), queue)?;
         let job = Move {
             from,
             to,
@@ -109,11 +107,45 @@ pub(crate) fn graph_bytes(call: &mut Call<'_>) -> Result<Step, Stop> {
     }
 }
 
+/// Where bytes for a source go.
+fn target(session: &Session, asked: &GraphBytes) -> Result<(Arc<Mirror>, *mut u8), CuError> {
+    let mut tables = session.tables();
+    let known = tables.graphs.exec(ShadowHandle(asked.exec)).ok_or(BAD)?;
+    let mirror = known.mirror(asked.mirror).ok_or(BAD)?;
+    drop(tables);
+    let to = mirror.at(asked.address, asked.len).ok_or(BAD)?;
+    Ok((mirror, to))
+}
+
+/// The same bytes, which the client reads when the stream gets there.
+fn late_bytes(call: &mut Call<'_>, asked: &GraphBytes) -> Result<Step, Stop> {
+    let fits = |&len: &usize| 0 < len && len <= CHUNK_LEN;
+    let len = usize::try_from(asked.len).ok().filter(fits);
+    let len = len.ok_or_else(|| call.bad("length of a source", asked.len))?;
+    call.context()?;
+    let queue = call.use_queue(asked.stream)?;
+    refuse_capture(call, queue)?;
+    let (mirror, to) = target(call.session, asked)?;
+    order(call, ShadowHandle(asked.exec), queue)?;
+    late_copy(call, queue, (asked.position, len), |driver, address| {
+        let job = Move {
+            from: address.cast_const(),
+            to,
+            len,
+            mirror,
+            bytes: None,
+        };
+        move_in_order(driver, queue.driver, job)
+    })
+}
+
 pub(crate) fn cuGraphLaunch(call: &mut Call<'_>) -> Result<Step, Stop> {
     let asked: GraphLaunch = call.body.get()?;
     if asked.landings > USES_MAX as u64 {
         return Err(call.bad("landings", asked.landings));
     }
+    let landings = (0..asked.landings).map(|_| call.body.get());
+    let landings: Vec<GraphLanding> = landings.collect::<Result<_, _>>()?;
     call.context()?;
     let session = call.session;
     let name = ShadowHandle(asked.exec);
@@ -121,20 +153,29 @@ pub(crate) fn cuGraphLaunch(call: &mut Call<'_>) -> Result<Step, Stop> {
     let queue = call.use_queue(asked.stream)?;
     let (uses_any, is_captured) = {
         let mut tables = session.tables();
-        let known = tables.graphs.exec(name);
-        let uses_any = known.is_some_and(|exec| exec.uses_any());
-        (uses_any, tables.is_captured(&session.driver, queue))
+        let mirrors = tables.graphs.exec(name).map(|exec| exec.mirrors());
+        let mirrors = mirrors.unwrap_or_default();
+        let uses_any = !mirrors.is_empty();
+        let is_captured = tables.is_captured(&session.driver, queue);
+        if is_captured {
+            // It becomes part of another graph, and may be gone before that has a name.
+            tables.graphs.capture_mirrors(mirrors);
+        }
+        (uses_any, is_captured)
     };
     if !uses_any || is_captured {
         session.driver.launch_graph(launched, queue.driver)?;
         return Ok(Step::Done);
     }
+    for landing in &landings {
+        mirror_of(session, name, landing)?;
+    }
     order(call, name, queue)?;
     session.driver.launch_graph(launched, queue.driver)?;
-    for _ in 0..asked.landings {
-        let landing: GraphLanding = call.body.get()?;
-        land(call, name, queue, &landing)?;
-    }
+    let landed = landings
+        .iter()
+        .try_for_each(|landing| land(call, name, queue, landing));
+    // Whatever has become of the landings, the graph is at work on its mirrors.
     let event = event_behind(call, queue)?;
     let mut tables = session.tables();
     let known = tables.graphs.exec(name).ok_or(BAD)?;
@@ -143,7 +184,23 @@ pub(crate) fn cuGraphLaunch(call: &mut Call<'_>) -> Result<Step, Stop> {
         tables.give_event(context, event);
     }
     drop(tables);
+    landed?;
     Ok(Step::Done)
+}
+
+/// The mirror that a landing names, in which all of it lies.
+fn mirror_of(
+    session: &Session,
+    name: ShadowHandle,
+    landing: &GraphLanding,
+) -> Result<Arc<Mirror>, CuError> {
+    let number = u32::try_from(landing.mirror).map_err(|_| BAD)?;
+    let mut tables = session.tables();
+    let known = tables.graphs.exec(name).ok_or(BAD)?;
+    let mirror = known.mirror(number).ok_or(BAD)?;
+    drop(tables);
+    mirror.at(landing.address, landing.len).ok_or(BAD)?;
+    Ok(mirror)
 }
 
 /// Client memory that a launch has written: staged in stream order, put when that is done.
@@ -154,12 +211,7 @@ fn land(
     landing: &GraphLanding,
 ) -> Result<(), Stop> {
     let session = call.session;
-    let number = u32::try_from(landing.mirror).map_err(|_| BAD)?;
-    let mut tables = session.tables();
-    let known = tables.graphs.exec(name).ok_or(BAD)?;
-    let mirror = known.mirror(number).ok_or(BAD)?;
-    drop(tables);
-    mirror.at(landing.address, landing.len).ok_or(BAD)?;
+    let mirror = mirror_of(session, name, landing)?;
     for offset in (0..landing.len).step_by(CHUNK_LEN) {
         let part = (landing.len - offset).min(CHUNK_LEN as u64);
         let len = usize::try_from(part).unwrap_or(0);

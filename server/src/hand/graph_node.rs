@@ -17,7 +17,7 @@ use flexdirect_wire::{CuError, Kind, ShadowHandle};
 
 use super::graph::{answer, exec, graph, name_node, node, nodes};
 use super::graph_exec::{self, answer_made};
-use super::graph_use::mirrored;
+use super::graph_use::{mirrored, mirrors_of};
 use super::launch::Packed;
 use crate::dispatch::{Call, Step, Stop};
 use crate::driver::graph_nodes::{Add, Set};
@@ -32,7 +32,7 @@ enum Action {
     Kernel(CudaKernelNodeParams, Packed),
     Copy(CudaMemcpy3d),
     Fill(CudaMemsetNodeParams),
-    Child(CuGraph, ShadowHandle),
+    Child(CuGraph),
     Empty,
     Event(CuEvent, bool),
     Host(CudaHostNodeParams, Hook),
@@ -58,7 +58,9 @@ fn read(call: &mut Call<'_>, kind: u32, context: u64) -> Result<Described, Stop>
         FILL => fill(call)?,
         CHILD => {
             let One { value } = call.body.get()?;
-            Action::Child(graph(call.session, value)?, ShadowHandle(value))
+            let child = graph(call.session, value)?;
+            mirrors = mirrors_of(call.session, child)?;
+            Action::Child(child)
         }
         EMPTY => Action::Empty,
         WAIT | RECORD => {
@@ -253,7 +255,7 @@ pub(crate) fn cuGraphAddNode_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
         }
         Action::Copy(copy) => driver.add_copy_node(to, copy, context),
         Action::Fill(fill) => driver.add_fill(to, fill, context),
-        Action::Child(child, _) => driver.add_child(to, *child),
+        Action::Child(child) => driver.add_child(to, *child),
         Action::Empty => driver.add_empty(to),
         Action::Event(event, is_wait) => driver.add_event(to, *event, *is_wait),
         Action::Host(host, hook) => driver
@@ -262,12 +264,7 @@ pub(crate) fn cuGraphAddNode_v2(call: &mut Call<'_>) -> Result<Step, Stop> {
     }?;
     let owner = ShadowHandle(asked.graph);
     let name = name_node(session, made, owner)?;
-    let mut tables = session.tables();
-    if let Action::Child(_, child) = described.action {
-        described.mirrors = tables.graphs.mirrors_of(child);
-    }
-    tables.graphs.hold(owner, &described.mirrors);
-    drop(tables);
+    session.tables().graphs.hold(owner, &described.mirrors);
     answer(call, name.0)
 }
 
@@ -294,7 +291,7 @@ pub(crate) fn cuGraphNodeSetParams(call: &mut Call<'_>) -> Result<Step, Stop> {
         Action::Host(host, hook) => driver
             .set_host(at, host)
             .inspect_err(|_| session.hostfns.withdraw(*hook)),
-        Action::Child(child, _) => match exec {
+        Action::Child(child) => match exec {
             Some(exec) => driver.set_child(exec, node, *child),
             None => Err(CuError::NOT_SUPPORTED),
         },
@@ -311,7 +308,7 @@ pub(crate) fn cuGraphNodeSetParams(call: &mut Call<'_>) -> Result<Step, Stop> {
             graph_exec::replace_copy(call, ShadowHandle(name), node, &copy)?;
             answer_made(call, GraphMade::default(), Some(ShadowHandle(name)))
         }
-        (name, Action::Child(child, _)) => {
+        (name, Action::Child(child)) => {
             graph_exec::replace_child(call, ShadowHandle(name), node, child)?;
             answer_made(call, GraphMade::default(), Some(ShadowHandle(name)))
         }

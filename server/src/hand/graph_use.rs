@@ -42,14 +42,20 @@ pub(super) fn copy_node(
             continue;
         };
         let first = mirror.client_address(rows.start).ok_or(BAD)?;
-        let (width, count) = (
-            copy.width_bytes as u64,
-            copy.height.saturating_mul(copy.depth),
-        );
-        if count > USES_MAX && rows.pitch != width {
+        let (width, height) = (copy.width_bytes as u64, copy.height as u64);
+        // Rows that lie one behind the other are one piece of a slice, and slices that do of all.
+        let is_slice = rows.pitch == width;
+        let is_all = is_slice && (copy.depth == 1 || rows.slice == width * height);
+        let count = match (is_all, is_slice) {
+            (true, _) => 1,
+            (_, true) => copy.depth,
+            _ => copy.height.saturating_mul(copy.depth),
+        };
+        if count > USES_MAX {
             return Err(CuError::NOT_SUPPORTED);
         }
-        for slice in 0..copy.depth as u64 {
+        let slices = if is_all { 1 } else { copy.depth as u64 };
+        for slice in 0..slices {
             let start = first + slice * rows.slice;
             let piece = |address, len| GraphUse {
                 address,
@@ -57,10 +63,12 @@ pub(super) fn copy_node(
                 access,
                 mirror: mirror.id,
             };
-            if rows.pitch == width {
-                found.uses.push(piece(start, width * copy.height as u64));
+            if is_all {
+                found.uses.push(piece(first, rows.reach));
+            } else if is_slice {
+                found.uses.push(piece(start, width * height));
             } else {
-                let rows = (0..copy.height as u64).map(|row| start + row * rows.pitch);
+                let rows = (0..height).map(|row| start + row * rows.pitch);
                 found.uses.extend(rows.map(|address| piece(address, width)));
             }
         }

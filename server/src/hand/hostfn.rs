@@ -3,7 +3,7 @@
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
 use flexdirect_wire::abi::CuStream;
-use flexdirect_wire::body::{HostCopy, HostFunction, One, RowsCopy, source};
+use flexdirect_wire::body::{GraphBytes, HostCopy, HostFunction, One, RowsCopy, session, source};
 use flexdirect_wire::call::op;
 use flexdirect_wire::record::{Reader, Record, flags};
 use flexdirect_wire::{CuError, CuResult};
@@ -94,6 +94,9 @@ pub(crate) fn is_late(record: &Record<'_>) -> bool {
         op::cuMemcpy3DAsync_v2 => body
             .get::<RowsCopy>()
             .is_ok_and(|copy| copy.inline == source::LATE),
+        session::GRAPH_BYTES => body
+            .get::<GraphBytes>()
+            .is_ok_and(|bytes| bytes.inline == source::LATE),
         _ => false,
     }
 }

@@ -229,9 +229,9 @@ pub(crate) fn cuMemRetainAllocationHandle(call: &mut Call<'_>) -> Result<Step, S
     let One { value: address } = call.body.get()?;
     let session = call.session;
     let mut tables = session.tables();
-    let memory = match tables.ranges.find(address).map(|range| range.owner) {
-        Some(Owner::Mapping { memory, .. }) => memory,
-        _ => return Err(BAD.into()),
+    let owner = tables.ranges.find(address).map(|range| range.owner);
+    let Some(Owner::Mapping { memory, .. }) = owner else {
+        return Err(BAD.into());
     };
     let mut handle = CuMemGenericAllocationHandle::default();
     let place: *mut c_void = std::ptr::without_provenance_mut(size(address)?);

@@ -140,6 +140,7 @@ impl Tables {
                 self.graphs.capture_lost(&mut self.handles, stream);
             }
         }
+        self.graphs.forget_context(name);
         self.copies.retain(|copy| copy.queue.context != name);
         let mut freed = Vec::new();
         for (_, owned, _) in self.handles.remove_owned(name) {

@@ -31,6 +31,9 @@ pub(crate) struct Graphs {
     pub(crate) captured: Vec<Arc<Mirror>>,
     /// Mirrors of executable graphs that are gone, until their last launch is over.
     held: HashMap<u64, Vec<Arc<Mirror>>>,
+    /// Mirrors that launches of an executable graph may still use and no event of their own stands
+    /// behind: it has them to its end.
+    worn: HashMap<ShadowHandle, Vec<Arc<Mirror>>>,
     last_held: u64,
 }
 
@@ -119,9 +122,10 @@ impl Exec {
         all.find(|mirror| mirror.id == id).cloned()
     }
 
-    /// Whether launches use client memory.
-    pub(crate) fn uses_any(&self) -> bool {
-        self.copies.iter().any(|copy| !copy.mirrors.is_empty())
+    /// All mirrors that launches use.
+    pub(crate) fn mirrors(&self) -> Vec<Arc<Mirror>> {
+        let all = self.copies.iter().flat_map(|copy| &copy.mirrors);
+        all.cloned().collect()
     }
 }
 
@@ -190,18 +194,6 @@ impl Graphs {
         }
     }
 
-    /// Mirrors of a graph and of those in its nodes.
-    pub(crate) fn mirrors_of(&self, graph: ShadowHandle) -> Vec<Arc<Mirror>> {
-        let Some(known) = self.graphs.get(&graph) else {
-            return Vec::new();
-        };
-        let mut all = known.mirrors.clone();
-        for &(_, child) in &known.children {
-            all.extend(self.mirrors_of(child));
-        }
-        all
-    }
-
     /// Forgets a graph that is gone, with its nodes and the graphs in them.
     pub(crate) fn remove(&mut self, handles: &mut Handles, graph: ShadowHandle) {
         handles.remove(Kind::GRAPH, graph);
@@ -239,6 +231,42 @@ impl Graphs {
     /// An executable graph.
     pub(crate) fn exec(&mut self, name: ShadowHandle) -> Option<&mut Exec> {
         self.execs.get_mut(&name)
+    }
+
+    /// A context is gone. Launches in it are over, and the events behind them went with it.
+    pub(crate) fn forget_context(&mut self, context: ShadowHandle) {
+        for exec in self.execs.values_mut() {
+            if exec.last.is_some_and(|(own, ..)| own == context) {
+                exec.last = None;
+            }
+        }
+        if self.captures.is_empty() {
+            self.captured.clear();
+        }
+    }
+
+    /// Keeps mirrors for the captures in progress.
+    pub(crate) fn capture_mirrors(&mut self, mirrors: Vec<Arc<Mirror>>) {
+        for mirror in mirrors {
+            if !self.captured.iter().any(|own| own.id == mirror.id) {
+                self.captured.push(mirror);
+            }
+        }
+    }
+
+    /// Keeps mirrors as long as an executable graph.
+    pub(crate) fn wear(&mut self, exec: ShadowHandle, mirrors: Vec<Arc<Mirror>>) {
+        let own = self.worn.entry(exec).or_default();
+        for mirror in mirrors {
+            if !own.iter().any(|known| known.id == mirror.id) {
+                own.push(mirror);
+            }
+        }
+    }
+
+    /// What was kept as long as an executable graph that is gone.
+    pub(crate) fn take_worn(&mut self, exec: ShadowHandle) -> Vec<Arc<Mirror>> {
+        self.worn.remove(&exec).unwrap_or_default()
     }
 
     /// Forgets an executable graph.

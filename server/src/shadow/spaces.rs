@@ -196,7 +196,7 @@ impl Spaces {
     }
 
     /// Takes out everything: addresses, names with the number of their releases, and memory.
-    pub(crate) fn drain(&mut self) -> (Vec<(u64, u64)>, Vec<(ShadowHandle, u32)>, Vec<Memory>) {
+    pub(crate) fn drain(&mut self) -> Drained {
         let mut addresses = std::mem::take(&mut self.decoys);
         addresses.extend(std::mem::take(&mut self.reserved));
         let names = self.names.drain();
@@ -216,6 +216,9 @@ impl Spaces {
         self.memories.remove(&memory)
     }
 }
+
+/// Addresses, names with the number of their releases, and memory.
+pub(crate) type Drained = (Vec<(u64, u64)>, Vec<(ShadowHandle, u32)>, Vec<Memory>);
 
 #[cfg(test)]
 mod tests {

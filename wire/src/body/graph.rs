@@ -124,8 +124,9 @@ bodies! {
         mirror: u32,
     }
 
-    /// What the source of a copy in a graph holds now. Followed by the bytes when `inline` is 1,
-    /// else they lie in the slab.
+    /// What the source of a copy in a graph holds. Followed by the bytes when `inline` is 1; when
+    /// it is 2 (`source::LATE`) the client reads them when the stream gets there; else they lie in
+    /// the slab.
     GraphBytes = 48 {
         /// Executable graph.
         exec: u64,
@@ -135,9 +136,9 @@ bodies! {
         address: u64,
         /// Bytes.
         len: u64,
-        /// Slab position.
+        /// Slab position, or number of a late source.
         position: u64,
-        /// Whether the bytes follow.
+        /// Where the bytes are.
         inline: u32,
         /// As in [`GraphUse`].
         mirror: u32,

@@ -41,7 +41,8 @@ pub(super) fn with_bytes<T>(source: &Source, lend: impl FnOnce(&[u8]) -> T) -> T
         let start = usize::try_from(source.start).expect("addresses have 64 bits") + offset;
         let start: *const u8 = ptr::with_exposed_provenance(start);
         // SAFETY: it is pinned memory of ours, which is not given back while a source in it waits
-        // to be read; the application does not write there while its stream copies.
+        // to be read, or memory that a launched graph copies, which the application keeps until
+        // that is over; the application does not write there while its stream copies.
         unsafe { std::slice::from_raw_parts(start, source.width) }
     };
     if source.height == 1 && source.depth == 1 {
