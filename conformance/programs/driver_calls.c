@@ -58,7 +58,7 @@ static const char PTX[] =
     X(cuParamSetSize) X(cuParamSeti) X(cuParamSetf) X(cuParamSetv) X(cuLaunch) X(cuLaunchGrid)     \
     X(cuLaunchGridAsync) X(cuLibraryLoadData) X(cuLibraryUnload) X(cuLibraryGetUnifiedFunction)    \
     X(cuUserObjectCreate) X(cuUserObjectRetain) X(cuUserObjectRelease) X(cuMemcpyBatchAsync)       \
-    X(cuMemcpy3DBatchAsync) X(cuGetErrorName)
+    X(cuMemcpy3DBatchAsync) X(cuGetErrorName) X(cuMemHostGetDevicePointer)
 #define DECLARE(name) static __typeof__(name) *call_##name;
 CALLS(DECLARE)
 
@@ -152,6 +152,29 @@ static void values_in_streams(CUstream stream, CUstream other, CUdeviceptr memor
     TELL(cuStreamWriteValue32(stream, target, 0, 7));
     MUST(cuMemFree(target));
     MUST(cuMemFreeHost(source));
+}
+
+// Flags that the host uses as well, by their device address and by their own.
+static void values_in_host_memory(CUstream stream, CUstream other)
+{
+    volatile uint32_t *flags;
+    CUdeviceptr device;
+    MUST(cuMemAllocHost((void **)&flags, 64));
+    for (int i = 0; i < 4; ++i) flags[i] = 0;
+    MUST(cuMemHostGetDevicePointer(&device, (void *)flags, 0));
+    TELL(cuStreamWriteValue32(stream, device + 4, 11, 0));
+    MUST(cuStreamSynchronize(stream));
+    printf("written to the host: %u\n", flags[1]);
+    flags[0] = 21;
+    TELL(cuStreamWaitValue32(stream, device, 21, CU_STREAM_WAIT_VALUE_GEQ));
+    TELL(cuStreamWriteValue32(stream, (CUdeviceptr)(uintptr_t)&flags[2], 12, 0));
+    TELL(cuStreamWaitValue32(stream, device, 22, CU_STREAM_WAIT_VALUE_GEQ));
+    TELL(cuStreamWriteValue32(stream, device + 12, 13, 0));
+    flags[0] = 22;
+    MUST(cuStreamSynchronize(stream));
+    printf("written behind stores of the host: %u %u\n", flags[2], flags[3]);
+    MUST(cuStreamSynchronize(other));
+    MUST(cuMemFreeHost((void *)flags));
 }
 
 static void events_of_contexts(CUcontext context, CUstream stream, CUstream other,
@@ -356,6 +379,7 @@ int main(void)
     MUST(cuModuleLoadData(&module, PTX));
     MUST(cuModuleGetFunction(&add, module, "add"));
     values_in_streams(stream, other, memory);
+    values_in_host_memory(stream, other);
     events_of_contexts(context, stream, other, memory);
     attributes_of_streams(stream, other);
     contexts_and_devices(device, context);

@@ -30,6 +30,14 @@ __global__ void step(int *values, int len, int round)
     if (i < len && i % 7 == round % 7) values[i] = values[i] * 5 + round;
 }
 
+// Waits until the host has stored a number, and adds one.
+__global__ void await(volatile int *flag, int *answer)
+{
+    while (*flag == 0) {
+    }
+    *answer = *flag + 1;
+}
+
 constexpr int LEN = 5003, GRID = (LEN + 255) / 256;
 
 // Host and device change one block in turn, each other bytes; the address was asked of nobody.
@@ -142,6 +150,37 @@ static int pointers_and_copies()
     return wrong;
 }
 
+// A kernel that waits for a store of the host, which the host makes before it waits for the kernel.
+static int awaited_stores()
+{
+    volatile int *flag, *answer;
+    int wrong = 0;
+    MUST(cudaHostAlloc(&flag, sizeof *flag, cudaHostAllocMapped));
+    MUST(cudaHostAlloc(&answer, sizeof *answer, cudaHostAllocMapped));
+    cudaEvent_t event;
+    MUST(cudaEventCreate(&event));
+    for (int round = 1; round <= 4; ++round) {
+        *flag = *answer = 0;
+        await<<<1, 1>>>(flag, const_cast<int *>(answer));
+        MUST(cudaEventRecord(event));
+        *flag = round;
+        switch (round) {
+        case 1: MUST(cudaDeviceSynchronize()); break;
+        case 2: MUST(cudaStreamSynchronize(0)); break;
+        case 3: MUST(cudaEventSynchronize(event)); break;
+        default:
+            while (cudaEventQuery(event) == cudaErrorNotReady) {
+            }
+        }
+        wrong += *answer != round + 1;
+    }
+    printf("stores that kernels wait for: wrong %d\n", wrong);
+    MUST(cudaEventDestroy(event));
+    MUST(cudaFreeHost(const_cast<int *>(flag)));
+    MUST(cudaFreeHost(const_cast<int *>(answer)));
+    return wrong;
+}
+
 int main()
 {
     int *from, *device;
@@ -179,6 +218,7 @@ int main()
     wrong += alternate();
     wrong += in_streams();
     wrong += pointers_and_copies();
+    wrong += awaited_stores();
     int *left;
     MUST(cudaMallocHost(&left, LEN * sizeof(int)));
     for (int i = 0; i < LEN; ++i) left[i] = i;

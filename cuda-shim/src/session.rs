@@ -38,7 +38,7 @@ use crate::thread;
 
 pub(crate) use connect::{Connected, TABLE_VERSION, connect, leased_driver_version};
 pub(crate) use landing::Landing;
-pub(crate) use twins::Block;
+pub(crate) use twins::{Block, Giving};
 pub(crate) use waiter::Waiter;
 
 use hostfn::HostFns;
@@ -182,7 +182,7 @@ impl Session {
         if !GIVES_BACK.contains(&issue.op) {
             self.check_context(issue.context)?;
         }
-        self.before_work(issue)?;
+        let giving = self.before_work(issue)?;
         if self.is_capturing() {
             // What is wrong in a capture is said by the call itself.
             self.call(issue, body)?.check()?;
@@ -190,6 +190,7 @@ impl Session {
             self.submit(issue, body, None)?;
         }
         self.after_work(issue);
+        drop(giving);
         Ok(())
     }
 
@@ -212,8 +213,8 @@ impl Session {
         body: &[u8],
         landing: u64,
     ) -> Result<Reply, CuError> {
-        self.before_work(issue)?;
-        let last_work = self.before_wait(issue);
+        let giving = self.before_work(issue)?;
+        let last_work = self.before_wait(issue)?;
         let waiter = thread::waiter();
         let generation = self.sticky.generation();
         let awaited = Awaited {
@@ -233,8 +234,9 @@ impl Session {
             reply.deferred = 0;
         }
         self.after_work(issue);
-        if reply.status == 0 && issue.op != body::session::TWIN_FETCH {
-            self.after_wait(issue, last_work)?;
+        drop(giving);
+        if issue.op != body::session::TWIN_FETCH {
+            self.after_wait(issue, reply.status, last_work)?;
         }
         Ok(reply)
     }

@@ -96,9 +96,8 @@ impl Copy {
         }
         let (to, from) = (to_end, from_end);
         let is_shared = to.is_shared() || from.is_shared();
-        if is_shared {
-            sending(self.process, self.stream)?;
-        }
+        let giving = is_shared.then(|| sending(self.process, self.stream));
+        let giving = giving.transpose()?;
         match (to, from) {
             (Place::Device(to), Place::Device(from)) => {
                 self.within_device(to.address, from.address, len)
@@ -114,6 +113,7 @@ impl Copy {
         if is_shared {
             sent(self.process, self.stream, self.is_async)?;
         }
+        drop(giving);
         Ok(())
     }
 

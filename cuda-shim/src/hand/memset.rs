@@ -10,6 +10,7 @@ use super::rows::{Extent, PITCH_MAX};
 use super::stream::{Target, target};
 use super::twin::{device_memory, sending, sent};
 use crate::process::{Process, process};
+use crate::session::Giving;
 
 /// Fills `n` elements. Without a stream of its own the call goes by `op` in the legacy stream; a
 /// thread's default stream is named, in the call that takes one.
@@ -30,7 +31,7 @@ fn fill<T: Param>(
     if !at.0.is_multiple_of(width) {
         return Err(CuError::INVALID_VALUE);
     }
-    let (at, is_shared) = reached(process, target, at.0, len)?;
+    let (at, giving) = reached(process, target, at.0, len)?;
     let is_plain = stream.is_none() && target.handle == 0;
     target.post(process, if is_plain { op } else { op_async }, |record| {
         at.send(record)?;
@@ -41,27 +42,31 @@ fn fill<T: Param>(
         }
         Ok(())
     })?;
-    filled(process, target, is_shared, stream.is_some())
+    filled(process, target, giving, stream.is_some())
 }
 
-/// Where the device reaches what is filled, and whether the host uses it as well.
+/// Where the device reaches what is filled, and what to keep meanwhile if the host uses it as well.
 fn reached(
     process: &Process,
     target: Target,
     address: u64,
     len: u64,
-) -> Result<(CuDevicePtr, bool), CuError> {
+) -> Result<(CuDevicePtr, Option<Giving<'_>>), CuError> {
     let reached = device_memory(process, address, len)?;
-    if reached.is_shared {
-        sending(process, target)?;
-    }
-    Ok((CuDevicePtr(reached.address), reached.is_shared))
+    let giving = reached.is_shared.then(|| sending(process, target));
+    Ok((CuDevicePtr(reached.address), giving.transpose()?))
 }
 
-fn filled(process: &Process, target: Target, is_shared: bool, is_async: bool) -> CuResult {
-    if is_shared {
+fn filled(
+    process: &Process,
+    target: Target,
+    giving: Option<Giving<'_>>,
+    is_async: bool,
+) -> CuResult {
+    if giving.is_some() {
         sent(process, target, is_async)?;
     }
+    drop(giving);
     Ok(())
 }
 
@@ -93,7 +98,7 @@ fn fill_rows<T: Param>(
         depth: 1,
     };
     let reach = extent.reach(pitch, 0).ok_or(BAD)?;
-    let (at, is_shared) = reached(process, target, at.0, reach as u64)?;
+    let (at, giving) = reached(process, target, at.0, reach as u64)?;
     let is_plain = stream.is_none() && target.handle == 0;
     target.post(process, if is_plain { op } else { op_async }, |record| {
         at.send(record)?;
@@ -106,7 +111,7 @@ fn fill_rows<T: Param>(
         }
         Ok(())
     })?;
-    filled(process, target, is_shared, stream.is_some())
+    filled(process, target, giving, stream.is_some())
 }
 
 const D8: (Op, Op) = (op::cuMemsetD8_v2, op::cuMemsetD8Async);

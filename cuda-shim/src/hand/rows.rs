@@ -88,9 +88,8 @@ pub(crate) fn transfer(
         extent,
     };
     let is_shared = to.is_shared || from.is_shared;
-    if is_shared {
-        sending(process, copy.stream)?;
-    }
+    let giving = is_shared.then(|| sending(process, copy.stream));
+    let giving = giving.transpose()?;
     match (to.is_device, from.is_device) {
         (true, true) => copy.post([0; 3], extent, 0, None),
         (true, false) => copy.to_device(),
@@ -100,6 +99,7 @@ pub(crate) fn transfer(
     if is_shared {
         sent(process, copy.stream, copy.is_async)?;
     }
+    drop(giving);
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::local::window;
 use crate::log;
 use crate::process::Process;
 use crate::ranges::{Kind, Range};
-use crate::session::{Block, Issue};
+use crate::session::{Block, Giving, Issue};
 
 /// Memory of a device as a copy or memset reaches it.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,8 @@ pub(super) fn device_memory(process: &Process, address: u64, len: u64) -> Result
 
 /// Before a copy or memset that uses memory of host and device: what the host has changed goes
 /// first.
-pub(super) fn sending(process: &Process, stream: Target) -> CuResult {
+/// What it returns is kept until [`sent`] has been called.
+pub(super) fn sending(process: &Process, stream: Target) -> Result<Giving<'_>, CuError> {
     process.session.send_twins(stream.issue(op::cuMemcpy).lane)
 }
 

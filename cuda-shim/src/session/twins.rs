@@ -6,7 +6,7 @@
 //! CUDA promises for a device without concurrent managed access.
 //!
 //! ```text
-//!  launch, copy from or to a twin:  scan ─▶ TWIN_WRITE ─▶ the record itself
+//!  launch, copy from or to a twin, wait:  scan ─▶ TWIN_WRITE ─▶ the record itself
 //!  wait, query, copy to host:  the reply ─▶ TWIN_FETCH ─▶ merged, byte by byte
 //! ```
 //! The lock is held while one or the other is under way, so that the bases of both ends are equal
@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use flexdirect_wire::abi::CuResult;
+use flexdirect_wire::abi::{CuError, CuResult};
 use flexdirect_wire::body::{TwinFetch, TwinFetched, TwinRun, session};
 use flexdirect_wire::call::{Op, op};
 use flexdirect_wire::limits::TWIN_RUNS_LEN;
@@ -52,6 +52,27 @@ struct State {
     /// Contexts that were given work whose end is not known, and the number of the last.
     at_work: HashMap<u64, u64>,
     last_work: u64,
+    /// Calls that are giving work to a device now, and have not noted it yet.
+    giving: usize,
+}
+
+impl State {
+    /// Whether no device may be changing twins.
+    fn is_idle(&self) -> bool {
+        self.at_work.is_empty() && self.giving == 0
+    }
+}
+
+/// While a call gives work to a device: that work may change twins before it is noted.
+#[derive(Debug)]
+pub(crate) struct Giving<'a> {
+    session: &'a Session,
+}
+
+impl Drop for Giving<'_> {
+    fn drop(&mut self) {
+        self.session.twins.lock().giving -= 1;
+    }
 }
 
 impl Twins {
@@ -96,12 +117,13 @@ impl Session {
         state.blocks.len() < before
     }
 
-    /// Sends what the host has changed, before a launch gets its place in the order.
-    pub(super) fn before_work(&self, issue: Issue) -> CuResult {
+    /// Sends what the host has changed, before a launch gets its place in the order. What it
+    /// returns is kept until that is noted.
+    pub(super) fn before_work(&self, issue: Issue) -> Result<Option<Giving<'_>>, CuError> {
         if self.twins.has_any() && LAUNCHES.contains(&issue.op) {
-            self.send_twins(issue.lane)?;
+            return self.send_twins(issue.lane).map(Some);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Notes that a launch has its place in the order.
@@ -119,19 +141,32 @@ impl Session {
         state.at_work.insert(context, number);
     }
 
-    /// The work that was last given to a device before a call that waits for all of it.
-    pub(super) fn before_wait(&self, issue: Issue) -> u64 {
-        if self.twins.has_any() && WAITS_FOR_ALL.contains(&issue.op) {
-            self.twins.lock().last_work
-        } else {
-            0
+    /// The work that was last given to a device before a call that waits for all of it. What is
+    /// waited for may itself wait for a store of the host, so those go first.
+    ///
+    /// # Errors
+    /// The code of a dead session.
+    pub(super) fn before_wait(&self, issue: Issue) -> Result<u64, CuError> {
+        if !self.twins.has_any() || !WAITS.contains(&issue.op) {
+            return Ok(0);
         }
+        let (last, is_idle) = {
+            let state = self.twins.lock();
+            (state.last_work, state.is_idle())
+        };
+        if !is_idle {
+            drop(self.send_twins(issue.lane)?);
+        }
+        Ok(last)
     }
 
     /// Fetches what devices have changed, when a call that waits has succeeded. What it has waited
     /// for is done: everything of its context before `last`, or a part of that.
-    pub(super) fn after_wait(&self, issue: Issue, last: u64) -> CuResult {
-        if !self.twins.has_any() || !WAITS.contains(&issue.op) {
+    pub(super) fn after_wait(&self, issue: Issue, status: u32, last: u64) -> CuResult {
+        // Who asks in a loop may look for what a kernel tells meanwhile.
+        let is_polling = issue.op == op::cuStreamQuery && status == NOT_READY;
+        let is_wait = WAITS.contains(&issue.op) && (status == 0 || is_polling);
+        if !self.twins.has_any() || !is_wait {
             return Ok(());
         }
         let mut state = self.twins.lock();
@@ -147,16 +182,17 @@ impl Session {
         self.fetch(&mut state, issue.lane, (1, u64::MAX))
     }
 
-    /// Sends what the host has changed, before a launch, or a copy or memset that uses a twin.
+    /// Sends what the host has changed, before a launch, or a copy or memset that uses a twin. What
+    /// it returns is kept until that is noted.
     ///
     /// # Errors
     /// The code of a dead session.
-    pub(crate) fn send_twins(&self, lane: u16) -> CuResult {
+    pub(crate) fn send_twins(&self, lane: u16) -> Result<Giving<'_>, CuError> {
         let mut state = self.twins.lock();
         let state = &mut *state;
         let issue = issue(session::TWIN_WRITE, lane);
         // Nothing of a device's is under way: then whole pages may go.
-        let scan = if state.at_work.is_empty() {
+        let scan = if state.is_idle() {
             Scan::Pages
         } else {
             Scan::Bytes
@@ -179,7 +215,8 @@ impl Session {
         if !body.is_empty() {
             self.submit(issue, &body, None)?;
         }
-        Ok(())
+        state.giving += 1;
+        Ok(Giving { session: self })
     }
 
     /// Fetches what one twin holds that is not known here.
@@ -244,3 +281,9 @@ const WAITS: [Op; 10] = [
 
 /// Those of them that wait for all work of the context.
 const WAITS_FOR_ALL: [Op; 2] = [op::cuCtxSynchronize, op::cuCtxSynchronize_v2];
+
+/// `CUDA_ERROR_NOT_READY`.
+const NOT_READY: u32 = 600;
+
+#[cfg(test)]
+mod tests;

@@ -22,8 +22,12 @@ pub(crate) fn twin_make(call: &mut Call<'_>) -> Result<Step, Stop> {
 }
 
 fn make_twin(session: &Session, context: Current, make: &TwinMake) -> Result<(), CuError> {
+    session.twins.take_room(make.len)?;
+    pin_twin(session, context, make).inspect_err(|_| session.twins.give_room(make.len))
+}
+
+fn pin_twin(session: &Session, context: Current, make: &TwinMake) -> Result<(), CuError> {
     const PAGE: usize = TWIN_PAGE_LEN;
-    session.twins.check_room(make.len)?;
     let bad = |_| CuError::INVALID_VALUE;
     let address = usize::try_from(make.address).map_err(bad)?;
     let len = usize::try_from(make.len).map_err(bad)?;
@@ -42,10 +46,15 @@ fn make_twin(session: &Session, context: Current, make: &TwinMake) -> Result<(),
         return Err(CuError::NOT_SUPPORTED);
     }
     let memory = Memory::Pinned(mapping, address - start);
-    let twin = Twin::new((make.address, len), context.name, memory)?;
-    if session.twins.insert(twin).is_err() {
-        return Err(CuError::INVALID_VALUE);
-    }
+    let driver = &session.driver;
+    let twin = Twin::new((make.address, len), context.name, memory).map_err(|memory| {
+        memory.unpin(driver);
+        CuError::OUT_OF_MEMORY
+    })?;
+    session.twins.insert(twin).map_err(|twin| {
+        twin.memory.unpin(driver);
+        CuError::INVALID_VALUE
+    })?;
     session.tables().ranges.insert(Range {
         address: make.address,
         len: make.len,

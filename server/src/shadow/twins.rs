@@ -30,7 +30,7 @@ struct State {
     /// Twins that have ended and that work of the GPU may still use.
     retired: HashMap<u64, Twin>,
     last_retired: u64,
-    /// Bytes of those that are pinned, live or retired.
+    /// Bytes of those that are pinned: live, retired or about to be made.
     pinned_len: u64,
 }
 
@@ -62,20 +62,22 @@ impl Twin {
     /// A twin of zeros whose memory is there.
     ///
     /// # Errors
-    /// `OUT_OF_MEMORY` when there is no memory for its base.
+    /// What the driver still has pinned, when there is no memory for its base.
     pub(crate) fn new(
         (address, len): (u64, usize),
         context: ShadowHandle,
         memory: Memory,
-    ) -> Result<Self, CuError> {
-        let base = Mapping::new(len).map_err(|_| CuError::OUT_OF_MEMORY)?;
-        Ok(Self {
-            address,
-            len,
-            context,
-            memory,
-            base,
-        })
+    ) -> Result<Self, Memory> {
+        match Mapping::new(len) {
+            Ok(base) => Ok(Self {
+                address,
+                len,
+                context,
+                memory,
+                base,
+            }),
+            Err(_) => Err(memory),
+        }
     }
 
     fn pinned_len(&self) -> u64 {
@@ -128,18 +130,28 @@ impl Twin {
 }
 
 impl Twins {
-    /// Whether one more pinned twin is within the limits.
+    /// Takes room for one more pinned twin, before its memory is there: others may ask at the same
+    /// time. It goes back with the twin, or by [`Twins::give_room`].
     ///
     /// # Errors
-    /// `OUT_OF_MEMORY`.
-    pub(crate) fn check_room(&self, len: u64) -> CuResult {
-        let state = self.lock();
-        let is_within = state.pinned_len.saturating_add(len) <= TWINS_LEN_MAX
-            && state.live.len() + state.retired.len() < TWINS_MAX;
-        is_within.then_some(()).ok_or(CuError::OUT_OF_MEMORY)
+    /// `OUT_OF_MEMORY` when that is not within the limits.
+    pub(crate) fn take_room(&self, len: u64) -> CuResult {
+        let mut state = self.lock();
+        let pinned_len = state.pinned_len.saturating_add(len);
+        if pinned_len > TWINS_LEN_MAX || state.live.len() + state.retired.len() >= TWINS_MAX {
+            return Err(CuError::OUT_OF_MEMORY);
+        }
+        state.pinned_len = pinned_len;
+        Ok(())
     }
 
-    /// Takes a twin in.
+    /// Gives room back that no twin has come to use.
+    pub(crate) fn give_room(&self, len: u64) {
+        let mut state = self.lock();
+        state.pinned_len = state.pinned_len.saturating_sub(len);
+    }
+
+    /// Takes a twin in, for which there is room.
     ///
     /// # Errors
     /// The twin, where one with the same bytes is there.
@@ -153,7 +165,6 @@ impl Twins {
         if overlaps {
             return Err(twin);
         }
-        state.pinned_len += twin.pinned_len();
         state.live.insert(twin.address, twin);
         Ok(())
     }
@@ -266,7 +277,14 @@ impl Twins {
 
 impl Twin {
     fn unpin(&self, driver: &Driver) {
-        if let Memory::Pinned(mapping, _) = &self.memory {
+        self.memory.unpin(driver);
+    }
+}
+
+impl Memory {
+    /// Undoes what pins it: it must not be unmapped before.
+    pub(crate) fn unpin(&self, driver: &Driver) {
+        if let Self::Pinned(mapping, _) = self {
             mapping.unpin(driver);
         }
     }
@@ -358,8 +376,16 @@ mod tests {
         assert!(twins.insert(twin(0x10_0800)).is_err());
         assert!(twins.insert(twin(0x0f_f800)).is_err());
         assert!(twins.insert(twin(0x10_1000)).is_ok());
-        assert!(twins.check_room(4096).is_ok());
-        assert!(twins.check_room(TWINS_LEN_MAX).is_err());
-        assert!(twins.check_room(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn room_is_taken_before_the_memory_is_there() {
+        let twins = Twins::default();
+        assert!(twins.take_room(u64::MAX).is_err());
+        assert!(twins.take_room(TWINS_LEN_MAX - 4096).is_ok());
+        assert!(twins.take_room(8192).is_err(), "another is being made");
+        assert!(twins.take_room(4096).is_ok());
+        twins.give_room(TWINS_LEN_MAX - 4096);
+        assert!(twins.take_room(8192).is_ok());
     }
 }

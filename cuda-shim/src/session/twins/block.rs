@@ -2,6 +2,8 @@
 //! changed is merged.
 
 use std::ptr::{self, NonNull};
+#[cfg(test)]
+use std::sync::atomic::AtomicU8;
 
 use super::watch::Watch;
 use flexdirect_wire::abi::{CuError, CuResult};
@@ -177,14 +179,13 @@ impl Block {
             return;
         }
         let base = self.base_bytes(offset, bytes.len());
-        if self.is_equal(offset, bytes.len()) {
-            self.write(offset, bytes);
-        } else {
-            for (at, (&new, &old)) in bytes.iter().zip(&base).enumerate() {
-                if new != old {
-                    self.write(offset + at, &[new]);
-                }
-            }
+        // No other byte is written, not even with what it holds: another thread of the application
+        // may be changing that one now.
+        let (mut at, len) = (0, bytes.len());
+        while let Some(start) = (at..len).find(|&at| bytes[at] != base[at]) {
+            let run = (start..len).take_while(|&at| bytes[at] != base[at]);
+            at = start + run.count();
+            self.write(offset + start, &bytes[start..at]);
         }
         self.base.write(offset, bytes);
     }
@@ -268,6 +269,23 @@ impl Drop for Base {
 
 /// Bytes that are compared at once at first.
 const PART_LEN: usize = 16 * TWIN_PAGE_LEN;
+
+/// Memory for a test, which is never given back.
+#[cfg(test)]
+pub(super) fn memory(len: usize) -> &'static [AtomicU8] {
+    (0..len)
+        .map(|_| AtomicU8::new(0))
+        .collect::<Vec<_>>()
+        .leak()
+}
+
+/// A block of such memory.
+#[cfg(test)]
+pub(super) fn memory_block(bytes: &'static [AtomicU8], device: u64) -> Block {
+    let host = bytes.as_ptr().expose_provenance() as u64;
+    // SAFETY: the memory is there for ever, and may be changed by anybody.
+    unsafe { Block::new(host, device, bytes.len() as u64, 0) }.unwrap()
+}
 
 #[cfg(test)]
 mod tests {
