@@ -41,8 +41,8 @@ pub(crate) struct Process {
     pub(crate) arrays: Table<Array>,
     pub(crate) mipmaps: Table<Mipmap>,
     /// By the values that kernels take.
-    pub(crate) textures: Table<texture::Object>,
-    pub(crate) surfaces: Table<texture::Object>,
+    pub(crate) textures: texture::Objects,
+    pub(crate) surfaces: texture::Objects,
     /// Numbers of the ranges whose copies are asked to be synchronous.
     synchronous: Mutex<BTreeSet<u64>>,
     pub(crate) graphs: graph::State,
@@ -197,8 +197,8 @@ impl Process {
             pools: Table::default(),
             arrays: Table::default(),
             mipmaps: Table::default(),
-            textures: Table::default(),
-            surfaces: Table::default(),
+            textures: texture::Objects::default(),
+            surfaces: texture::Objects::default(),
             synchronous: Mutex::default(),
             graphs: graph::State::default(),
             ranges: RwLock::default(),
@@ -254,10 +254,8 @@ impl Process {
         self.arrays.remove_all(|_, array| array.context == context);
         self.mipmaps
             .remove_all(|_, mipmap| mipmap.context == context);
-        self.textures
-            .remove_all(|_, object| object.context == context);
-        self.surfaces
-            .remove_all(|_, object| object.context == context);
+        self.textures.forget(context);
+        self.surfaces.forget(context);
         let ended = self
             .ranges_mut()
             .remove_all(|range| range.context == context);

@@ -3,8 +3,6 @@
 
 #![expect(non_snake_case, reason = "CUDA's own names keep CUDA's spelling")]
 
-use std::sync::Arc;
-
 use flexdirect_wire::abi::{
     CuArrayFormat, CuDevice, CuError, CuResult, CuSurfObject, CuTexObject, CudaResourceDesc,
     CudaResourceViewDesc, CudaTextureDesc, InOut, Out,
@@ -15,10 +13,9 @@ use zerocopy::IntoBytes;
 
 use super::{one, wanted};
 use crate::devices;
-use crate::objects::Table;
 use crate::process::{Here, here, process};
 use crate::session::Issue;
-use crate::texture::Object;
+use crate::texture::{Object, Objects};
 
 pub(crate) fn cuTexObjectCreate(
     tex_object: Out<CuTexObject>,
@@ -45,7 +42,7 @@ pub(crate) fn cuTexObjectCreate(
         how,
         view,
     };
-    here.process.textures.insert(made.value, Arc::new(object));
+    here.process.textures.insert(made.value, object);
     tex_object.write(CuTexObject(made.value))
 }
 
@@ -66,7 +63,7 @@ pub(crate) fn cuSurfObjectCreate(
         how: CudaTextureDesc::default(),
         view: None,
     };
-    here.process.surfaces.insert(made.value, Arc::new(object));
+    here.process.surfaces.insert(made.value, object);
     surf_object.write(CuSurfObject(made.value))
 }
 
@@ -78,24 +75,30 @@ fn ask(here: &Here, op: Op, body: &[u8]) -> Result<ObjectMade, CuError> {
 }
 
 pub(crate) fn cuTexObjectDestroy(tex_object: CuTexObject) -> CuResult {
-    let textures = &here()?.process.textures;
-    destroy(textures, op::cuTexObjectDestroy, tex_object.0)
+    let here = here()?;
+    let textures = &here.process.textures;
+    destroy(&here, textures, op::cuTexObjectDestroy, tex_object.0)
 }
 
 pub(crate) fn cuSurfObjectDestroy(surf_object: CuSurfObject) -> CuResult {
-    let surfaces = &here()?.process.surfaces;
-    destroy(surfaces, op::cuSurfObjectDestroy, surf_object.0)
+    let here = here()?;
+    let surfaces = &here.process.surfaces;
+    destroy(&here, surfaces, op::cuSurfObjectDestroy, surf_object.0)
 }
 
 /// Out of the table first: the driver may give its value to another one as soon as it is destroyed.
-fn destroy(objects: &Table<Object>, op: Op, value: u64) -> CuResult {
-    let object = objects.remove(value).ok_or(CuError::INVALID_VALUE)?;
+fn destroy(here: &Here, objects: &Objects, op: Op, value: u64) -> CuResult {
+    let object = objects.remove(value, here.context.handle);
+    let object = object.ok_or(CuError::INVALID_VALUE)?;
     let issue = Issue {
         op,
         lane: object.lane,
         context: object.context,
     };
-    process()?.session.call(issue, &one(object.handle))?.check()
+    here.process
+        .session
+        .call(issue, &one(object.handle))?
+        .check()
 }
 
 pub(crate) fn cuDeviceGetTexture1DLinearMaxWidth(

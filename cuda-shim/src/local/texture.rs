@@ -13,7 +13,8 @@ use crate::process::here;
 use crate::texture::Object;
 
 fn texture(object: CuTexObject) -> Result<Arc<Object>, CuError> {
-    let found = here()?.process.textures.find(object.0);
+    let here = here()?;
+    let found = here.process.textures.find(object.0, here.context.handle);
     found.ok_or(CuError::INVALID_VALUE)
 }
 
@@ -43,6 +44,10 @@ pub(crate) fn cuSurfObjectGetResourceDesc(
     res_desc: Out<CudaResourceDesc>,
     surf_object: CuSurfObject,
 ) -> CuResult {
-    let found = here()?.process.surfaces.find(surf_object.0);
+    let here = here()?;
+    let found = here
+        .process
+        .surfaces
+        .find(surf_object.0, here.context.handle);
     res_desc.write(found.ok_or(CuError::INVALID_VALUE)?.resource)
 }
