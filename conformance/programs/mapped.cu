@@ -181,6 +181,63 @@ static int awaited_stores()
     return wrong;
 }
 
+// A graph copies what its kernel has written to host memory, there and back.
+static int in_graphs()
+{
+    int *values, *device, *copied, wrong = 0;
+    MUST(cudaHostAlloc(&values, LEN * sizeof(int), cudaHostAllocMapped));
+    MUST(cudaHostGetDevicePointer(&device, values, 0));
+    MUST(cudaMalloc(&copied, LEN * sizeof(int)));
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    MUST(cudaStreamCreate(&stream));
+    MUST(cudaGraphCreate(&graph, 0));
+    cudaGraphNode_t last = nullptr, node;
+    auto kernel = [&](int *where, int round) {
+        int len = LEN;
+        void *given[] = {&where, &len, &round};
+        cudaKernelNodeParams launch = {};
+        launch.func = reinterpret_cast<void *>(step);
+        launch.gridDim = dim3(GRID);
+        launch.blockDim = dim3(256);
+        launch.kernelParams = given;
+        MUST(cudaGraphAddKernelNode(&node, graph, &last, last ? 1 : 0, &launch));
+        last = node;
+    };
+    auto copy = [&](int *to, int *from, cudaMemcpyKind kind) {
+        MUST(cudaGraphAddMemcpyNode1D(&node, graph, &last, 1, to, from, LEN * sizeof(int), kind));
+        last = node;
+    };
+    kernel(device, 1);
+    copy(copied, values, cudaMemcpyHostToDevice);
+    kernel(copied, 2);
+    copy(values, copied, cudaMemcpyDeviceToHost);
+    MUST(cudaGraphInstantiate(&exec, graph, 0));
+    std::vector<int> expected(LEN), found(LEN);
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < LEN; ++i) values[i] = i + round;
+        MUST(cudaGraphLaunch(exec, stream));
+        MUST(cudaStreamSynchronize(stream));
+        for (int i = 0; i < LEN; ++i) {
+            int value = i + round;
+            for (int by : {1, 2})
+                if (i % 7 == by) value = value * 5 + by;
+            expected[i] = value;
+            wrong += values[i] != value;
+        }
+        MUST(cudaMemcpy(found.data(), copied, LEN * sizeof(int), cudaMemcpyDeviceToHost));
+        wrong += report("in graphs", found, expected);
+    }
+    printf("in graphs: wrong %d\n", wrong);
+    MUST(cudaGraphExecDestroy(exec));
+    MUST(cudaGraphDestroy(graph));
+    MUST(cudaStreamDestroy(stream));
+    MUST(cudaFreeHost(values));
+    MUST(cudaFree(copied));
+    return wrong;
+}
+
 int main()
 {
     int *from, *device;
@@ -219,6 +276,7 @@ int main()
     wrong += in_streams();
     wrong += pointers_and_copies();
     wrong += awaited_stores();
+    wrong += in_graphs();
     int *left;
     MUST(cudaMallocHost(&left, LEN * sizeof(int)));
     for (int i = 0; i < LEN; ++i) left[i] = i;

@@ -11,6 +11,7 @@ use flexdirect_wire::body::{
 use super::{BAD, capture};
 use crate::hand::Target;
 use crate::process::Process;
+use crate::ranges::Range;
 
 /// The call by which a copy is made.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,14 @@ fn mirrored(
     }
     if process.claims().touches(start, reach) {
         return Err(BAD);
+    }
+    let has_twin = |range: &Range| {
+        let twin = range.pinned().map_or(0, |pinned| pinned.device);
+        twin == range.start && range.holds(start, reach)
+    };
+    if found.as_ref().is_some_and(has_twin) {
+        // Kernels use the same memory: the copy is one of the worker's own.
+        return Ok(Mirrored::default());
     }
     let whole = found.filter(|range| range.len <= WHOLE_LEN_MAX);
     if let Some(range) = whole.filter(|range| start + reach <= range.start + range.len) {
