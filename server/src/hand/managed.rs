@@ -90,7 +90,7 @@ pub(super) fn adopt(session: &Session, address: u64, len: u64, context: ShadowHa
         return false;
     };
     // One that is there already stays.
-    let _ = session.twins.insert(twin);
+    let _ = session.twins.insert(twin.hidden());
     true
 }
 

@@ -47,6 +47,9 @@ pub(crate) struct Twin {
     pub(crate) memory: Memory,
     /// What both ends agree on.
     base: Mapping,
+    /// Whether the client may not know of it yet: nothing is fetched before it asks for this one,
+    /// or another thread of it would be told what it cannot place.
+    is_hidden: bool,
 }
 
 /// Where a twin lies in the worker.
@@ -75,9 +78,16 @@ impl Twin {
                 context,
                 memory,
                 base,
+                is_hidden: false,
             }),
             Err(_) => Err(memory),
         }
+    }
+
+    /// One that the client hears of by a reply, while its threads fetch what they know.
+    pub(crate) fn hidden(mut self) -> Self {
+        self.is_hidden = true;
+        self
     }
 
     fn pinned_len(&self) -> u64 {
@@ -228,10 +238,12 @@ impl Twins {
 
     /// Writes what the client has changed. False for bytes that are not all of one twin.
     pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> bool {
-        let state = self.lock();
-        let Some((&start, twin)) = state.live.range(..=address).next_back() else {
+        let mut state = self.lock();
+        let Some((&start, twin)) = state.live.range_mut(..=address).next_back() else {
             return false;
         };
+        // The client knows of it.
+        twin.is_hidden = false;
         let offset = usize::try_from(address - start).unwrap_or(usize::MAX);
         twin.write(offset, bytes)
     }
@@ -244,14 +256,18 @@ impl Twins {
         to: u64,
         mut take: impl FnMut(u64, Vec<u8>) -> bool,
     ) -> u64 {
-        let state = self.lock();
+        let mut state = self.lock();
+        if let Some(asked) = state.live.get_mut(&from) {
+            asked.is_hidden = false;
+        }
         let before = state
             .live
             .range(..from)
             .next_back()
             .map(|(&start, _)| start);
         let first = before.unwrap_or(from).min(to);
-        for twin in state.live.range(first..to).map(|(_, twin)| twin) {
+        let twins = state.live.range(first..to).map(|(_, twin)| twin);
+        for twin in twins.filter(|twin| !twin.is_hidden) {
             let skipped = usize::try_from(from.saturating_sub(twin.address)).unwrap_or(usize::MAX);
             let start = skipped - skipped % TWIN_PAGE_LEN;
             for offset in (start..twin.len).step_by(TWIN_PAGE_LEN) {
@@ -351,6 +367,20 @@ mod tests {
             rounds += 1;
         }
         assert_eq!((found, rounds), (4, 5));
+    }
+
+    #[test]
+    fn a_hidden_twin_is_fetched_when_it_is_asked_for() {
+        let (twins, _) = twins(TWIN_PAGE_LEN);
+        let memory = Mapping::new(TWIN_PAGE_LEN).unwrap();
+        // SAFETY: the mapping has this byte, and nobody else knows it.
+        unsafe { memory.slice(0, 1).unwrap().write(1) };
+        let place = (0x20_0000, TWIN_PAGE_LEN);
+        let twin = Twin::new(place, CONTEXT, Memory::Pinned(memory, 0)).unwrap();
+        twins.insert(twin.hidden()).unwrap();
+        assert_eq!(changes(&twins, 1), []);
+        assert_eq!(changes(&twins, 0x20_0000), [place], "what it began with");
+        assert_eq!(changes(&twins, 1), []);
     }
 
     #[test]
