@@ -13,60 +13,46 @@ const DEVICE_MIB: u64 = 512;
 const PENDING: &[&str] = &[];
 
 /// One test for each file of kernels, and the list of all of them.
-macro_rules! kernels { (
-    everywhere { $($everywhere:ident)* }
-    natively { $($natively:ident)* }
-) => {
-    const TESTED: &[&str] = &[$(stringify!($everywhere),)* $(stringify!($natively),)*];
+macro_rules! kernels { ($($name:ident)*) => {
+    const TESTED: &[&str] = &[$(stringify!($name)),*];
     $(
         #[test]
-        fn $everywhere() {
-            same_under_local(stringify!($everywhere));
-        }
-    )*
-    $(
-        #[test]
-        fn $natively() {
-            natively(stringify!($natively));
+        fn $name() {
+            same_under_local(stringify!($name));
         }
     )*
 } }
 
 kernels! {
-    everywhere {
-        async_copy
-        bitonic
-        block_reduce
-        control_flow
-        coop_groups
-        conv2d
-        device_calls
-        gelu
-        globals_params
-        histogram
-        int64_double
-        layernorm
-        local_array
-        mandelbrot
-        matmul_half
-        matmul_tiled
-        matmul_wmma
-        nbody
-        printf_assert
-        rng_mc
-        saxpy
-        scan
-        softmax
-        spmv_csr
-        stencil
-        transpose
-        vector_add
-        warp_reduce
-    }
-    natively {
-        // Arrays are not forwarded yet.
-        textures
-    }
+    async_copy
+    bitonic
+    block_reduce
+    control_flow
+    conv2d
+    coop_groups
+    device_calls
+    gelu
+    globals_params
+    histogram
+    int64_double
+    layernorm
+    local_array
+    mandelbrot
+    matmul_half
+    matmul_tiled
+    matmul_wmma
+    nbody
+    printf_assert
+    rng_mc
+    saxpy
+    scan
+    softmax
+    spmv_csr
+    stencil
+    textures
+    transpose
+    vector_add
+    warp_reduce
 }
 
 #[test]

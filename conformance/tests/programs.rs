@@ -30,6 +30,7 @@ same_everywhere! {
     block_reduce
     callbacks
     constants
+    default_streams
     driver_calls
     driver_ptx
     errors
@@ -74,8 +75,6 @@ macro_rules! natively { ($($name:ident)*) => { $(
 
 natively! {
     graphs
-    default_streams
-    pools
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub(crate) fn allocate_async(
         None => process.context(target.context)?.ordinal,
     };
     wanted(len == 0)?;
+    not_captured(process, &target)?;
     let ask = PoolAlloc {
         pool: pool.map_or(0, |pool| pool.0),
         len: len as u64,
@@ -82,6 +83,15 @@ pub(crate) fn allocate_async(
         decoy: 0,
     };
     dptr.write(CuDevicePtr(allocate(process, target, ordinal, ask)?))
+}
+
+/// Memory that a graph would own is not forwarded: neither its address nor the share that it takes
+/// would be known here before the graph runs.
+fn not_captured(process: &Process, target: &Target) -> CuResult {
+    if process.session.is_capturing() && crate::graph::is_captured(process, target) {
+        return Err(CuError::NOT_SUPPORTED);
+    }
+    Ok(())
 }
 
 /// Asks until the driver gives an address that the client does not use itself.
@@ -136,6 +146,7 @@ pub(crate) fn cuMemFreeAsync(dptr: CuDevicePtr, stream: CuStream) -> CuResult {
     let process = process()?;
     let target = target(process, stream)?;
     process.session.check_context(target.context)?;
+    not_captured(process, &target)?;
     let freed = process
         .ranges_mut()
         .remove(dptr.0, |kind| kind == Kind::Device);

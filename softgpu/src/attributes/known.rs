@@ -1,6 +1,7 @@
 //! The table beside what NVIDIA's A100 (SXM4, 40 GB, driver of CUDA 12) says of itself, with the
-//! reason for everything that differs. Source: published outputs of the sample `deviceQuery` and of
-//! cuDeviceGetAttribute; CUDA C++ Programming Guide, "Compute Capabilities".
+//! reason for everything that differs. Limits of the architecture are those of the CUDA C++
+//! Programming Guide, "Compute Capabilities"; the rest is written down from memory of such machines
+//! and was not read from one, the persisting part of the L2 cache least of all.
 
 use super::*;
 
